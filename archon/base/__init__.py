@@ -1,0 +1,51 @@
+"""Layers, architectures, ports, bounds, the context they run in, and the registries."""
+
+from archon.base.benchmark import BENCHMARKS, Benchmark, Item, Split
+from archon.base.bounds import QUESTION_TOKENS, Bound, Shape, plus, times
+from archon.base.build import dump, parse
+from archon.base.context import Context, Event, NodeRecord, Parsed, Run, families
+from archon.base.node import (
+    LAYERS,
+    Architecture,
+    Layer,
+    ModelLayer,
+    Node,
+    NodeRef,
+    as_architecture,
+    register,
+)
+from archon.base.places import Place
+from archon.base.ports import Flow, Port, Ports, ports
+
+__all__ = [
+    "BENCHMARKS",
+    "LAYERS",
+    "QUESTION_TOKENS",
+    "Architecture",
+    "Benchmark",
+    "Bound",
+    "Context",
+    "Event",
+    "Flow",
+    "Item",
+    "Layer",
+    "ModelLayer",
+    "Node",
+    "NodeRecord",
+    "NodeRef",
+    "Parsed",
+    "Place",
+    "Port",
+    "Ports",
+    "Run",
+    "Shape",
+    "Split",
+    "as_architecture",
+    "dump",
+    "families",
+    "parse",
+    "plus",
+    "ports",
+    "register",
+    "times",
+]

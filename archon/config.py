@@ -1,0 +1,178 @@
+"""Architectures in YAML files: strict, with the line of every mistake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from archon.base import Architecture, dump, parse
+from archon.errors import ConfigError, did_you_mean
+from archon.types import Json
+
+__all__ = ["Source", "dumps", "load", "loads", "read_yaml", "shipped"]
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 32
+
+
+class Source:
+    """A YAML text as plain data, and where each part of it stands.
+
+    Raises:
+        ConfigError: for what is not YAML, duplicate keys, aliases, tags, or too much of it.
+    """
+
+    def __init__(self, text: str, name: str = "<text>") -> None:
+        self.name = name
+        self._lines: dict[int, dict[object, int]] = {}
+        self._starts: dict[int, int] = {}
+        self._keep: list[object] = []
+        if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+            raise ConfigError(f"larger than {MAX_BYTES >> 20} MiB", where=name)
+        self.data = self._read(text)
+
+    def _read(self, text: str) -> Json:
+        try:
+            self._refuse_aliases(text)
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            return None if root is None else self._value(root, 0)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = self.name if mark is None else f"{self.name}:{mark.line + 1}"
+            raise ConfigError(f"not YAML: {error.problem or error.context}", where=where) from None
+        except (yaml.YAMLError, RecursionError) as error:
+            raise ConfigError(f"not YAML: {error}", where=self.name) from None
+
+    def _refuse_aliases(self, text: str) -> None:
+        """Look at the events first: composing a bomb of aliases would already explode."""
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise self._error("aliases (*name) are not supported; write it out", event)
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise self._error(f"nested deeper than {MAX_DEPTH} levels", event)
+
+    def _error(self, message: str, at: yaml.Event | yaml.Node) -> ConfigError:
+        return ConfigError(message, where=f"{self.name}:{at.start_mark.line + 1}")
+
+    def _value(self, node: yaml.Node, depth: int) -> Json:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, depth)
+        if isinstance(node, yaml.SequenceNode):
+            items = [self._value(item, depth + 1) for item in node.value]
+            self._note(items, node, {i: item.start_mark.line for i, item in enumerate(node.value)})
+            return items
+        return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> Json:
+        result: dict[Any, Json] = {}
+        lines: dict[object, int] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._error("a key must be a plain word", key_node)
+            key = self._scalar(key_node)
+            if key in result:
+                raise self._error(f"the key {key!r} stands here twice", key_node)
+            result[key] = self._value(value_node, depth + 1)
+            lines[key] = key_node.start_mark.line
+        self._note(result, node, lines)
+        return result
+
+    def _scalar(self, node: yaml.Node) -> Json:
+        if not node.tag.startswith("tag:yaml.org,2002:"):
+            raise self._error(f"unknown tag {node.tag!r}", node)
+        try:
+            value: Json = _SCALARS.construct_object(node)
+        except (ValueError, yaml.YAMLError) as error:
+            raise self._error(f"not a value: {error}", node) from None
+        if value is None or isinstance(value, (str, int, float, bool)):
+            return value
+        return node.value  # dates and the like stay what the user wrote
+
+    def _note(self, value: object, node: yaml.Node, lines: dict[object, int]) -> None:
+        self._keep.append(value)  # the ids below hold only while the values live
+        self._starts[id(value)] = node.start_mark.line
+        self._lines[id(value)] = lines
+
+    def where(self, container: object, key: object = None) -> str:
+        """Return `file:line` of a container or of one key in it."""
+        line = self._lines.get(id(container), {}).get(key, self._starts.get(id(container)))
+        return self.name if line is None else f"{self.name}:{line + 1}"
+
+
+_SCALARS = yaml.SafeLoader("")
+
+
+def read_yaml(path: str | Path) -> Source:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: when it is not there, not text, or not YAML.
+    """
+    file = Path(path)
+    try:
+        return Source(file.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise ConfigError(f"no such file{_nearby(file)}", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8 text (byte {error.start})", where=str(path)) from None
+    except OSError as error:
+        raise ConfigError(str(error.strerror).lower(), where=str(path)) from None
+
+
+def _nearby(file: Path) -> str:
+    names = [path.name for path in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
+    return did_you_mean(file.name, [*names, *shipped()]) if names or not file.suffix else ""
+
+
+def load(path: str | Path) -> Architecture:
+    """Build the architecture that a YAML file describes; needs no key, weights or network.
+
+    Args:
+        path: a file, or the name of one that comes with archon, such as `self-consistency`.
+
+    Raises:
+        ConfigError: with file and line, what is wrong and what would be right.
+    """
+    known = shipped()
+    if str(path) in known and not Path(path).exists():
+        path = known[str(path)]
+    source = read_yaml(path)
+    architecture = _build(source)
+    return architecture if architecture.name else architecture.named(Path(path).stem)
+
+
+def loads(text: str, name: str = "<text>") -> Architecture:
+    """Build an architecture from YAML text."""
+    return _build(Source(text, name))
+
+
+def _build(source: Source) -> Architecture:
+    try:
+        return parse(source.data, source.where)
+    except ConfigError as error:
+        raise error.at(source.name) from None
+
+
+def dumps(architecture: Architecture) -> str:
+    """Return the YAML text of an architecture; `loads` reads it back."""
+    return yaml.safe_dump(
+        json.loads(json.dumps(dump(architecture))), sort_keys=False, allow_unicode=True, width=96
+    )
+
+
+def shipped() -> dict[str, Path]:
+    """Return the architectures that come with archon, by name: `local/vote`, `best-of-n` …"""
+    root = Path(str(files("archon.configs"))) / "architectures"
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in _yaml_files(root)}
+
+
+def _yaml_files(root: Path) -> Iterator[Path]:
+    yield from sorted(root.rglob("*.yaml"))

@@ -1,0 +1,263 @@
+"""A model with its sampling settings, and one request to it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from archon.errors import ModelNotFound, did_you_mean
+from archon.types import Json, Message, Reply, Usage, canonical
+
+__all__ = [
+    "Ability",
+    "Backend",
+    "Draw",
+    "Model",
+    "ModelRef",
+    "Outcome",
+    "Price",
+    "Request",
+]
+
+Ability = Literal[
+    "continue_from_prefix", "logprobs", "score", "embed", "seeded", "verdicts", "schema"
+]
+
+_NAME = re.compile(r"^[A-Za-z0-9_.\-]+(/[^\s/]+)*$")
+_ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+class Price(BaseModel):
+    """US dollars per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: float = Field(ge=0, allow_inf_nan=False)
+    output: float = Field(ge=0, allow_inf_nan=False)
+
+    def microusd(self, input_tokens: int | None, output_tokens: int | None) -> int | None:
+        """Return the price of a call in micro-dollars, rounded up; unknown tokens, unknown price.
+
+        >>> Price(input=5, output=15).microusd(100, 10)
+        650
+        """
+        if input_tokens is None or output_tokens is None:
+            return None
+        return -int(-(self.input * input_tokens + self.output * output_tokens) // 1)
+
+
+class Model(BaseModel):
+    """A model's name and how it is sampled.
+
+    `Model("openai/gpt-4o", temperature=0.7)`. The part before the first slash chooses the
+    backend: `local/` runs weights here with torch, `fake/` is the scripted one for tests, all
+    others go to the provider of that name. A setting left out is the provider's default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    temperature: float | None = Field(None, ge=0, le=10, allow_inf_nan=False)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(None, ge=1, le=10_000_000)
+    stop: tuple[str, ...] = ()
+    effort: Literal["minimal", "low", "medium", "high"] | None = None
+    params: dict[str, Any] = Field(default_factory=dict, description="sent as they are")
+    base_url: str | None = None
+    api_key_env: str | None = Field(None, description="name of the variable that holds the key")
+    headers: dict[str, str] = Field(default_factory=dict)
+    price: Price | None = Field(None, description="US dollars per million tokens, if not listed")
+    profile: str = Field("", description="which templates it gets; empty: by its name")
+    fallbacks: tuple[str, ...] = Field((), description="models to try when this one cannot answer")
+    concurrency: int = Field(64, ge=1, le=100_000)
+    rpm: int | None = Field(None, ge=1, description="requests per minute")
+    timeout: float = Field(600.0, gt=0, le=86_400, description="seconds for a call with retries")
+
+    def __init__(self, model: str = "", **settings: Any) -> None:
+        super().__init__(model=model, **settings)
+
+    @field_validator("model")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if not _NAME.match(name):
+            raise ValueError(f"a model is named like 'openai/gpt-4o' or 'local/nano', got {name!r}")
+        return name
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable(cls, name: str | None) -> str | None:
+        if name is not None and not _ENV_NAME.match(name):
+            raise ValueError("this must be the NAME of an environment variable, never a key itself")
+        return name
+
+    def __hash__(self) -> int:
+        return hash(self.signature)
+
+    @property
+    def provider(self) -> str:
+        """The part of the name that chooses the backend."""
+        return self.model.partition("/")[0] if "/" in self.model else ""
+
+    @property
+    def template_profile(self) -> str:
+        """Name of the set of templates this model is spoken to with."""
+        if self.profile:
+            return self.profile
+        return "nano" if self.model.startswith("local/nano") else "default"
+
+    @cached_property
+    def settings(self) -> dict[str, Json]:
+        """What shapes a reply: this, and not the limits or the key, enters the pool's key."""
+        data = self.model_dump(
+            mode="json",
+            exclude_none=True,
+            include={
+                "model", "temperature", "top_p", "top_k", "min_p", "max_tokens", "stop",
+                "effort", "params", "base_url",
+            },
+        )  # fmt: skip
+        return {name: value for name, value in data.items() if value not in ([], {})}
+
+    @cached_property
+    def signature(self) -> str:
+        """Canonical text of `settings`."""
+        return canonical(self.settings)
+
+    def compact(self) -> dict[str, Json]:
+        """Return the settings that differ from their defaults, for YAML and tables."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def _coerce(value: object, info: ValidationInfo) -> object:
+    """Let a field take a model's name; in YAML also the short name given under `models`."""
+    if not isinstance(value, str):
+        return value
+    known: Mapping[str, Model] = (info.context or {}).get("models", {})
+    if value in known:
+        return known[value]
+    if "/" not in value:
+        raise ModelNotFound(
+            f"unknown model {value!r}{did_you_mean(value, known)}"
+            + ("" if known else "; name one like 'openai/gpt-4o', or add it under `models`")
+        )
+    return Model(value)
+
+
+ModelRef = Annotated[Model, BeforeValidator(_coerce)]
+"""A field that takes a `Model`, its settings as a mapping, or just its name."""
+
+
+class Draw(NamedTuple):
+    """Which sample of a request: the asking node's place in its family, and the index there."""
+
+    member: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that shapes a reply, and nothing else.
+
+    Attributes:
+        prefix: text with which the reply must begin; it is continued.
+        schema: JSON schema of the reply, canonical text.
+        verdicts: texts whose probabilities as the whole reply are wanted, if the backend can.
+        seed: the independent replicate; sent to no provider.
+        role: what belongs to a scorer shares no draw with layers.
+        retry: 0, or the number of the re-ask after a reply that did not parse.
+    """
+
+    model: Model
+    messages: tuple[Message, ...]
+    prefix: str = ""
+    schema: str = ""
+    verdicts: tuple[str, ...] = ()
+    seed: int = 0
+    role: Literal["layer", "scorer"] = "layer"
+    retry: int = 0
+
+    def content(self, fingerprint: str = "") -> Json:
+        """Return what is hashed, in the form in which the pool keeps it."""
+        data: dict[str, Json] = {
+            "model": self.model.settings,
+            "messages": [[m.role, m.content] for m in self.messages],
+        }
+        extras = {
+            "fingerprint": fingerprint,
+            "prefix": self.prefix,
+            "schema": self.schema,
+            "verdicts": list(self.verdicts),
+            "seed": self.seed,
+            "role": "" if self.role == "layer" else self.role,
+            "try": self.retry,
+        }
+        return data | {name: value for name, value in extras.items() if value}
+
+    def key(self, fingerprint: str = "") -> str:
+        """Return the pool's address of this request: SHA-256 of `content`, 32 hex digits."""
+        text = canonical(self.content(fingerprint))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    @property
+    def prompt_bytes(self) -> int:
+        """Size of the prompt in bytes: no tokenizer makes more tokens of it than that."""
+        texts = [m.content for m in self.messages]
+        return sum(len(t.encode("utf-8", "replace")) for t in [*texts, self.prefix, self.schema])
+
+    def upper(self, price: Price | None) -> Usage:
+        """Return the most one draw of this request can use; unknown where nothing limits it."""
+        # Chat templates wrap each message in a few tokens of their own; 16 covers those in use.
+        tokens = self.prompt_bytes + 16 * (len(self.messages) + 1)
+        output = self.model.max_tokens
+        cost = price.microusd(tokens, output) if price else None
+        return Usage(1, tokens, output, cost, 0.0)
+
+
+Outcome = Reply | Exception
+"""What became of one draw: a reply, or the error as a value, so that its siblings survive."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Where replies come from. Only `archon.gateway` calls one.
+
+    Attributes:
+        abilities: what it can do beyond chat.
+        many: whether `complete` answers several draws in one request.
+    """
+
+    abilities: frozenset[Ability]
+    many: bool
+
+    def check(self, model: Model) -> None:
+        """Raise ConfigError if a call cannot work: a missing key, package or weights.
+
+        Called before the first call of a run; must not use the network.
+        """
+
+    def fingerprint(self, model: Model) -> str:
+        """Return what identifies the weights where the name does not; empty for remote models."""
+
+    def price(self, model: Model) -> Price | None:
+        """Return the list price, or None if it is unknown."""
+
+    async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
+        """Answer each draw once, in order, without retrying; errors are `ModelError` values."""
+
+    async def close(self) -> None:
+        """Free connections and threads."""

@@ -1,0 +1,126 @@
+"""Training examples of ``local/nano``, all from the ``train`` split of the arithmetic problems.
+
+Examples come in groups that share the beginning of their prompt (the question), so that training
+reads a question once for several replies.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from archon.benchmarks.arithmetic import Problem, parse_key, problems, split_of
+from archon.nano.working import ALL_OK, check, right_working, wrong_working
+
+CHECK_PROMPT = "Check this answer.\n{question}\n\nAnswer:\n{candidate}"
+VERDICT_PROMPT = "Is this answer right?\n{question}\n\nAnswer:\n{candidate}\n\nCheck:\n{reasoning}"
+CORRECT = "[Correct]"
+INCORRECT = "[Incorrect]"
+
+USER = "<|user|>"
+ASSISTANT = "<|assistant|>"
+END = "<|end|>"
+PAD = "<|pad|>"
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{%- if message['role'] == 'user' -%}"
+    "{{- '<|user|>' + (message['content'] | trim) -}}"
+    "{%- elif message['role'] == 'assistant' -%}"
+    "{{- '<|assistant|>' + (message['content'] | trim) + '<|end|>' -}}"
+    "{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
+)
+
+LEVEL_WEIGHTS = {1: 0.12, 2: 0.2, 3: 0.42, 4: 0.16, 5: 0.1}
+EASY_WEIGHTS = {1: 0.5, 2: 0.35, 3: 0.15}
+EASY_GROUPS = 12_000
+GENERATE, CHECK, VERDICT = "generate", "check", "verdict"
+_KINDS = {GENERATE: 0.6, CHECK: 0.33, VERDICT: 0.07}
+_BRANCHES = {GENERATE: 5, CHECK: 4, VERDICT: 3}
+_FEWER_BRANCHES = {1: 2, 2: 0, 3: 0, 4: 1, 5: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Training texts with a common start: the loss is on the ``reply`` of each branch only."""
+
+    key: str
+    prefix: str
+    branches: tuple[tuple[str, str], ...]
+
+
+def _generate(problem: Problem, rng: random.Random, count: int) -> Group:
+    """Several workings of one question."""
+    terms = parse_key(problem.key)
+    replies = {"\n".join(right_working(terms, rng)): None for _ in range(count)}
+    branches = tuple((ASSISTANT, reply + END) for reply in replies)
+    return Group(problem.key, USER + problem.question, branches)
+
+
+def _candidates(problem: Problem, rng: random.Random, count: int) -> list[str]:
+    """Workings to check, about half of them right."""
+    terms = parse_key(problem.key)
+    makers = [rng.choice((right_working, wrong_working)) for _ in range(count)]
+    return ["\n".join(maker(terms, rng)) for maker in makers]
+
+
+def check_group(problem: Problem, candidates: list[str]) -> Group:
+    """The checks of several candidates of one question."""
+    terms = parse_key(problem.key)
+    prefix = USER + CHECK_PROMPT.format(question=problem.question, candidate="")
+    branches = tuple((one + ASSISTANT, check(terms, one) + END) for one in candidates)
+    return Group(problem.key, prefix, branches)
+
+
+def verdict_group(problem: Problem, checked: list[tuple[str, str, bool]]) -> Group:
+    """The verdicts on several (candidate, check, is it right) of one question."""
+    prompt = VERDICT_PROMPT.replace("{candidate}", "\0")
+    start, rest = prompt.split("\0")
+    branches = tuple(
+        (
+            candidate + rest.format(reasoning=reasoning) + ASSISTANT,
+            (CORRECT if right else INCORRECT) + END,
+        )
+        for candidate, reasoning, right in checked
+    )
+    return Group(problem.key, USER + start.format(question=problem.question), branches)
+
+
+def _group(problem: Problem, rng: random.Random, easy: bool) -> Group:
+    """One group of a random kind; in the easy beginning only answers."""
+    kind = GENERATE if easy else rng.choices(list(_KINDS), list(_KINDS.values()))[0]
+    count = max(1, _BRANCHES[kind] - _FEWER_BRANCHES[problem.level])
+    if kind == GENERATE:
+        return _generate(problem, rng, count)
+    candidates = _candidates(problem, rng, count)
+    if kind == CHECK:
+        return check_group(problem, candidates)
+    terms = parse_key(problem.key)
+    checks = [check(terms, candidate) for candidate in candidates]
+    judged = [(one, said, said.endswith(ALL_OK)) for one, said in zip(candidates, checks)]
+    return verdict_group(problem, judged)
+
+
+def groups(seed: int) -> Iterator[Group]:
+    """Endless training groups, the same ones for the same seed in every process.
+
+    The first ``EASY_GROUPS`` are answers to easy problems, for a fast start.
+    """
+    rng = random.Random(f"archon-nano/{seed}")
+    streams = {level: problems(level, "train", seed) for level in LEVEL_WEIGHTS}
+    again = made = 0
+    while True:
+        easy = made < EASY_GROUPS
+        weights = EASY_WEIGHTS if easy else LEVEL_WEIGHTS
+        level = rng.choices(list(weights), list(weights.values()))[0]
+        try:
+            problem = next(streams[level])
+        except (RuntimeError, StopIteration):
+            again += 1
+            streams[level] = problems(level, "train", seed + 1_000_003 * again)
+            continue
+        assert split_of(problem.key) == "train"
+        made += 1
+        yield _group(problem, rng, easy)

@@ -1,0 +1,184 @@
+"""A session owns the pool, the connections, the models and one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import secrets
+import threading
+import uuid
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from archon.budget import Budget, Ledger
+from archon.gateway import Gateway, Spending
+from archon.model import Backend
+from archon.pool import Mode, Pool
+from archon.store import home
+
+__all__ = ["Session", "default_session"]
+
+T = TypeVar("T")
+
+
+class Session:
+    """Where runs happen: a pool, a budget for all of them, backends, and a loop thread.
+
+    The loop thread lets the synchronous calls work anywhere, notebooks included; the
+    asynchronous ones use the caller's loop.
+
+    Args:
+        pool: file of the pool; None keeps it in memory; `default` is the one in `ARCHON_HOME`.
+        budget: what all runs together may newly spend.
+        backends: backends by name in place of the registered ones.
+        mode: how runs use the pool unless they say otherwise.
+    """
+
+    def __init__(
+        self,
+        pool: str | Path | None = "default",
+        *,
+        budget: Budget | str | None = None,
+        backends: Mapping[str, Backend] | None = None,
+        mode: Mode = "reuse",
+    ) -> None:
+        self._path = home() / "pool.db" if pool == "default" else pool and Path(pool)
+        self._pool: Pool | None = None
+        self._backends = dict(backends or {})
+        self._gateways: dict[asyncio.AbstractEventLoop, Gateway] = {}
+        self._lock = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.mode: Mode = mode
+        self.ledger = Ledger(as_budget(budget), "paid") if budget is not None else None
+
+    @property
+    def pool(self) -> Pool:
+        """The pool, opened on first use."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = Pool(self._path or None)
+            return self._pool
+
+    def gateway(self) -> Gateway:
+        """Return the gateway of the running loop."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._gateways:
+                for old in [known for known in self._gateways if known.is_closed()]:
+                    del self._gateways[old]
+                self._gateways[loop] = Gateway(self.pool, self._backends)
+            return self._gateways[loop]
+
+    def spending(
+        self,
+        *,
+        budget: Budget | str | None = None,
+        seed: int = 0,
+        mode: Mode | None = None,
+        run_id: str = "",
+        scopes: tuple[Ledger, ...] = (),
+    ) -> tuple[int, Spending]:
+        """Return the seed and the spending of one run.
+
+        Args:
+            budget: what this run may use, replies from the pool included.
+            seed: names the replicate.
+            mode: how the pool is used; `fresh` is `reuse` under a seed drawn now.
+            run_id: the run's name in the record; drawn if empty.
+            scopes: wider ledgers, such as an evaluation's.
+        """
+        mode = mode or self.mode
+        if mode == "fresh":
+            mode, seed = "reuse", secrets.randbits(48)
+        own = (Ledger(as_budget(budget), "used"),) if budget is not None else ()
+        outer = (self.ledger,) if self.ledger is not None else ()
+        return seed, Spending((*own, *scopes, *outer), mode, run_id or uuid.uuid4().hex[:12])
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the session's own loop and return its result.
+
+        Ctrl-C cancels it, waits until nothing runs any more, and is raised again.
+        """
+        future = self.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            wait([future], timeout=30)
+            raise
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start a coroutine on the session's own loop; its future works from any thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._running())
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="archon-loop", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def close(self) -> None:
+        """Cut what runs, free models and connections, and close the pool."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(self._shut(loop), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            assert self._thread is not None
+            self._thread.join()
+            loop.close()
+        self._gateways.clear()
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    async def aclose(self) -> None:
+        """Close from the loop that used the session by the asynchronous calls."""
+        gateway = self._gateways.pop(asyncio.get_running_loop(), None)
+        if gateway is not None:
+            await gateway.close()
+        await asyncio.to_thread(self.close)
+
+    async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
+        tasks = [t for t in asyncio.all_tasks(loop) if t is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if gateway := self._gateways.pop(loop, None):
+            await gateway.close()
+        await loop.shutdown_default_executor()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> Literal[False]:
+        self.close()
+        return False
+
+
+def as_budget(budget: Budget | str | None) -> Budget:
+    """Return a budget given as such or as `usd=1,calls=200`."""
+    if budget is None:
+        return Budget()
+    return Budget.parse(budget) if isinstance(budget, str) else budget
+
+
+_default: Session | None = None
+_default_lock = threading.Lock()
+
+
+def default_session() -> Session:
+    """Return the session that is used where none is given; closed when the process ends."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = Session()
+            atexit.register(_default.close)
+        return _default

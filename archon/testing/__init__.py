@@ -1,0 +1,1 @@
+"""Contract tests for layers, backends and benchmarks of one's own."""

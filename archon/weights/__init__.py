@@ -1,0 +1,1 @@
+"""Weights that come with archon, one folder for each model."""

@@ -1,0 +1,247 @@
+"""The arithmetic problems and the training examples of ``local/nano``."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archon.benchmarks.arithmetic import (
+    INSTRUCTION,
+    LEVELS,
+    SPECS,
+    Term,
+    key_of,
+    parse_key,
+    problem,
+    problems,
+    reference_steps,
+    split_of,
+    total_of,
+)
+from archon.nano.data import (
+    ASSISTANT,
+    CHECK_PROMPT,
+    CORRECT,
+    END,
+    INCORRECT,
+    VERDICT_PROMPT,
+    Group,
+    groups,
+)
+from archon.nano.working import ALL_OK, WRONG, answer_of, check, right_working, wrong_working
+
+ROOT = Path(__file__).resolve().parents[2]
+SPLITS = ("train", "dev", "test")
+
+
+def run_line(line: str) -> tuple[int, int]:
+    """The true and the written result of ``x op y = z``, computed apart from the code under test."""
+    left, sign, right, equals, result = line.split()
+    assert equals == "="
+    x, y = int(left), int(right)
+    return {"+": x + y, "-": x - y, "*": x * y}[sign], int(result)
+
+
+def numbers_of(text: str) -> list[int]:
+    """All numbers of a text, sorted."""
+    return sorted(int(number) for number in re.findall(r"\d+", text))
+
+
+def stated(key: str) -> list[int]:
+    """The numbers that the story of this key has to state, sorted."""
+    return sorted(number for term in parse_key(key) for number in term.numbers)
+
+
+@pytest.fixture(scope="module")
+def some_groups() -> list[Group]:
+    return list(islice(groups(11), 1500))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_splits_never_share_a_key(level: int) -> None:
+    keys = {
+        split: {p.key for seed in range(4) for p in islice(problems(level, split, seed), 700)}
+        for split in SPLITS
+    }
+    assert all(len(found) > 700 for found in keys.values())
+    assert not keys["train"] & keys["dev"]
+    assert not keys["train"] & keys["test"]
+    assert not keys["dev"] & keys["test"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_listing_repeats_no_problem_and_no_question(level: int) -> None:
+    listed = list(islice(problems(level, "test", 3), 1000))
+    assert len({p.key for p in listed}) == 1000
+    assert len({p.question for p in listed}) == 1000
+    assert len({p.id for p in listed}) == 1000
+
+
+def test_the_key_ignores_order_and_decides_the_split() -> None:
+    terms = (Term(1, 1, 48), Term(1, 8, 3), Term(-1, 1, 17))
+    assert key_of(terms) == key_of(terms[::-1]) == "+3*8+48-17"
+    assert key_of(terms) == key_of((Term(1, 3, 8), Term(-1, 1, 17), Term(1, 1, 48)))
+    shares = [split_of(f"+{n}+7") for n in range(10_000)]
+    assert 0.77 < shares.count("train") / 10_000 < 0.83
+    assert 0.08 < shares.count("test") / 10_000 < 0.12
+
+
+def test_problem_is_the_item_of_its_listing() -> None:
+    listed = list(islice(problems(3, "dev", 5), 40))
+    assert problem(3, "dev", 39, seed=5) == listed[39]
+    assert problem(3, "dev", 7, seed=5) == listed[7]
+    assert problem(3, "dev", 7, seed=6) != listed[7]
+    with pytest.raises(IndexError):
+        problem(3, "dev", -1)
+
+
+def test_unknown_level_is_refused() -> None:
+    with pytest.raises(ValueError, match="level"):
+        next(problems(6, "test"))
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "4242"])
+def test_same_problems_and_examples_in_another_process(hash_seed: str) -> None:
+    code = (
+        "from itertools import islice\n"
+        "from archon.benchmarks.arithmetic import problem\n"
+        "from archon.nano.data import groups\n"
+        "print([problem(l, s, 25) for l in (1, 3, 5) for s in ('train', 'test')])\n"
+        "print(list(islice(groups(4), 60)))\n"
+    )
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    here = [problem(level, split, 25) for level in (1, 3, 5) for split in ("train", "test")]
+    assert done.stdout == f"{here}\n{list(islice(groups(4), 60))}\n"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_reference_steps_lead_to_the_answer(level: int) -> None:
+    for one in islice(problems(level, "test", 1), 500):
+        for line in one.steps:
+            truth, written = run_line(line)
+            assert truth == written >= 0
+        assert one.answer == written
+        assert one.answer == total_of(parse_key(one.key)) >= 0
+        assert one.question.endswith(INSTRUCTION)
+        assert numbers_of(one.question) == stated(one.key)
+
+
+def test_levels_get_longer() -> None:
+    def lines(level: int) -> float:
+        return sum(len(p.steps) for p in islice(problems(level, "test"), 300)) / 300
+
+    sizes = [lines(level) for level in LEVELS]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 3 * sizes[0]
+    assert list(SPECS) == list(LEVELS)
+
+
+def test_training_examples_come_from_the_train_split(some_groups: list[Group]) -> None:
+    assert {split_of(group.key) for group in some_groups} == {"train"}
+    for group in some_groups:
+        assert numbers_of(group.prefix) == stated(group.key)
+
+
+def test_training_replies_are_right(some_groups: list[Group]) -> None:
+    kinds = {"generate": 0, "ok": 0, "wrong": 0, CORRECT: 0, INCORRECT: 0}
+    for group in some_groups:
+        truth = total_of(parse_key(group.key))
+        for prompt, reply in group.branches:
+            text = reply.removesuffix(END)
+            assert text != reply
+            if prompt == ASSISTANT:
+                kinds["generate"] += 1
+                assert answer_of(text) == truth
+            elif text in (CORRECT, INCORRECT):
+                kinds[text] += 1
+                assert (answer_of(prompt) == truth) == (text == CORRECT)
+            else:
+                kinds["ok" if text.endswith(ALL_OK) else "wrong"] += 1
+                assert (answer_of(prompt) == truth) == text.endswith(ALL_OK)
+    assert min(kinds.values()) > 80
+    assert 0.4 < kinds["ok"] / (kinds["ok"] + kinds["wrong"]) < 0.6
+
+
+def test_prompts_are_the_agreed_text() -> None:
+    assert CHECK_PROMPT == "Check this answer.\n{question}\n\nAnswer:\n{candidate}"
+    assert VERDICT_PROMPT.startswith("Is this answer right?\n{question}\n\nAnswer:\n{candidate}")
+    assert VERDICT_PROMPT.endswith("\n\nCheck:\n{reasoning}")
+
+
+plain = st.builds(Term, st.just(1), st.just(1), st.integers(1, 2000))
+grouped = st.builds(Term, st.just(1), st.integers(2, 9), st.integers(10, 60))
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> tuple[Term, ...]:
+    """Terms with a total that never goes below zero, values all different."""
+    found = draw(
+        st.lists(plain | grouped, min_size=2, max_size=7, unique_by=lambda term: term.value)
+    )
+    terms, total = [found[0]], found[0].value
+    for term in found[1:]:
+        sign = draw(st.sampled_from((1, -1))) if term.value <= total else 1
+        terms.append(Term(sign, term.count, term.size))
+        total += sign * term.value
+    return tuple(terms)
+
+
+@settings(max_examples=300, deadline=None)
+@given(stories(), st.integers(0, 2**32))
+def test_every_right_working_computes_the_total_and_passes(
+    terms: tuple[Term, ...], seed: int
+) -> None:
+    lines = right_working(terms, random.Random(seed))
+    for line in lines[:-1]:
+        truth, written = run_line(line)
+        assert truth == written >= 0
+    assert lines[-1] == f"#### {total_of(terms)}"
+    assert check(terms, "\n".join(lines)).endswith(ALL_OK)
+    assert total_of(parse_key(key_of(terms))) == total_of(terms)
+    reference = [*reference_steps(terms), f"#### {total_of(terms)}"]
+    assert check(terms, "\n".join(reference)).endswith(ALL_OK)
+
+
+@settings(max_examples=300, deadline=None)
+@given(stories(), st.integers(0, 2**32))
+def test_every_wrong_working_is_wrong_and_caught(terms: tuple[Term, ...], seed: int) -> None:
+    text = "\n".join(wrong_working(terms, random.Random(seed)))
+    assert answer_of(text) not in (None, total_of(terms))
+    assert check(terms, text).endswith(WRONG)
+
+
+def test_one_problem_has_many_right_workings() -> None:
+    terms = parse_key(problem(3, "train", 0).key)
+    rng = random.Random(0)
+    assert len({"\n".join(right_working(terms, rng)) for _ in range(64)}) >= 12
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        ("3 * 8 = 24\n48 + 24 = 72\n72 - 17 = 55\n#### 55", "24 ok\n72 ok\n55 ok\nall ok"),
+        ("48 - 17 = 31\n3 * 8 = 24\n31 + 24 = 55\n#### 55", "31 ok\n24 ok\n55 ok\nall ok"),
+        ("3 * 8 = 24\n48 + 24 = 62\n62 - 17 = 45\n#### 45", "24 ok\n72 no\nwrong"),
+        ("3 * 8 = 24\n48 - 24 = 24\n24 + 17 = 41\n#### 41", "24 ok\nno\nwrong"),
+        ("3 * 8 = 24\n48 + 24 = 72\n#### 72", "24 ok\n72 ok\nwrong"),
+        ("3 * 8 = 24\n48 + 24 = 72\n72 - 17 = 55\n#### 56", "24 ok\n72 ok\n55 ok\nwrong"),
+        ("48 + 3 = 51\n#### 51", "no\nwrong"),
+        ("it is 55", "no\nwrong"),
+        ("#### 55", "wrong"),
+        ("", "no\nwrong"),
+    ],
+)
+def test_check_stops_at_the_first_fault(candidate: str, expected: str) -> None:
+    assert check(parse_key("+3*8+48-17"), candidate) == expected
