@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from archon.base import Architecture, Event, Node, as_architecture
+from archon.base import Event, Node, as_architecture
 from archon.budget import Budget
 from archon.config import load
 from archon.executor import finish_run, start

@@ -42,7 +42,7 @@ class Source:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
             return None if root is None else self._value(root, 0)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            mark: Any = error.problem_mark or error.context_mark
             where = self.name if mark is None else f"{self.name}:{mark.line + 1}"
             raise ConfigError(f"not YAML: {error.problem or error.context}", where=where) from None
         except (yaml.YAMLError, RecursionError) as error:
@@ -169,7 +169,7 @@ def dumps(architecture: Architecture) -> str:
 
 
 def shipped() -> dict[str, Path]:
-    """Return the architectures that come with archon, by name: `local/vote`, `best-of-n` …"""
+    """Return the architectures that come with archon, by name, such as `local/single`."""
     root = Path(str(files("archon.configs"))) / "architectures"
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in _yaml_files(root)}
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Annotated, Any, TypedDict
 
+from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
@@ -29,9 +30,11 @@ from archon.base import (
     Place,
     Run,
     as_architecture,
-    families,
 )
-from archon.errors import ArchonError, BudgetExceeded, NodeError
+from archon.budget import Ledger
+from archon.errors import ArchonError, BudgetExceeded, BudgetRefused, NodeError
+from archon.gateway import Gateway
+from archon.model import Request
 from archon.result import Result, conclude
 from archon.session import Session, default_session
 from archon.types import Candidate, Json, Note, State, Task, Usage
@@ -69,11 +72,11 @@ class _Channels(_Input, _Output, total=False):
 
 
 _RESERVED = frozenset(_Channels.__annotations__) | {START, END}
-_Step = Callable[[_Channels], Awaitable[dict[str, Json]]]
+_Step = Callable[[_Channels], Coroutine[Any, Any, dict[str, Json]]]
 _inner_graphs: dict[str, Graph] = {}
 
 
-def compile(architecture: Architecture, **options: Any) -> Graph:
+def compile(architecture: Architecture, **options: Any) -> Graph:  # noqa: A001 (LangGraph's word)
     """Return the LangGraph graph of an architecture.
 
     Input: `question` (text) or `messages` (chat messages). Output: `answer`, `candidates` and
@@ -89,10 +92,10 @@ def compile(architecture: Architecture, **options: Any) -> Graph:
         ArchitectureError: when a port is missing in front.
     """
     architecture.check()
-    graph = StateGraph(_Channels, input_schema=_Input, output_schema=_Output)
-    graph.add_node("_begin", _begin(architecture))
-    graph.add_node("_finish", _finish(architecture))
-    _add_places(graph, architecture, "_begin", "_finish")
+    graph: Any = StateGraph(_Channels, input_schema=_Input, output_schema=_Output)
+    graph.add_node("_begin", _either(_begin(architecture)))
+    graph.add_node("_finish", _either(_finish(architecture)))
+    _add_places(graph, architecture, "_begin", "_finish", _either)
     graph.add_edge(START, "_begin")
     graph.add_edge("_finish", END)
     return _compiled(graph, architecture, **options)
@@ -111,13 +114,27 @@ def _inner(architecture: Architecture) -> Graph:
 
 def _compiled(graph: Any, architecture: Architecture, **options: Any) -> Graph:
     compiled: Graph = graph.compile(name=architecture.name or "archon", **options)
-    compiled = compiled.with_config(recursion_limit=len(architecture.places) + 8)
-    return compiled
+    return compiled.with_config(recursion_limit=len(architecture.places) + 8)
 
 
-def _add_places(graph: Any, architecture: Architecture, first: str, last: str) -> None:
+def _either(step: _Step) -> RunnableLambda[_Channels, dict[str, Json]]:
+    """Let a step work in `invoke` as in `ainvoke`: without a loop, it runs on the session's."""
+
+    def wait(channels: _Channels) -> dict[str, Json]:
+        return default_session().wait(step(channels))
+
+    return RunnableLambda(wait, afunc=step)
+
+
+def _add_places(
+    graph: Any,
+    architecture: Architecture,
+    first: str,
+    last: str,
+    wrap: Callable[[_Step], Any] = lambda step: step,
+) -> None:
     for place in architecture.places:
-        graph.add_node(_name(place.id), _step(place))
+        graph.add_node(_name(place.id), wrap(_step(place)))
     for place in architecture.places:
         if not place.after:
             graph.add_edge(first, _name(place.id))
@@ -342,12 +359,12 @@ def _summary(state: State) -> Json:
     }
 
 
-def start(session: Session, node: Node, task: Task, **options: Any) -> Run:
+def start(session: Session, architecture: Architecture, task: Task, **options: Any) -> Run:
     """Make a run and refuse before any call what cannot work.
 
     Args:
         session: whose gateway, and whose default budget.
-        node: what will run.
+        architecture: what will run.
         task: what it will run on.
         **options: `budget`, `seed`, `mode`, `run_id`, `scopes` of `Session.spending`.
 
@@ -356,10 +373,26 @@ def start(session: Session, node: Node, task: Task, **options: Any) -> Run:
         BudgetRefused: for a limit that cannot be enforced.
     """
     seed, spending = session.spending(**options)
-    node.check_task(task)
+    architecture.check_task(task)
     gateway = session.gateway()
-    gateway.check(node.models(), spending.scopes)
-    return Run(gateway, spending, seed, families(node), perform)
+    gateway.check(architecture.models(), spending.scopes)
+    _check_first(architecture, task, gateway, spending.scopes)
+    return Run(gateway, spending, seed, architecture.members, perform)
+
+
+def _check_first(
+    architecture: Architecture, task: Task, gateway: Gateway, scopes: Sequence[Ledger]
+) -> None:
+    """Refuse a budget that does not even fit the first call."""
+    model = next(iter(architecture.models()), None)
+    if model is None:
+        return
+    upper = gateway.upper(Request(model, task.messages))
+    for scope in scopes:
+        if not scope.holding and (name := scope.refuses(upper)):
+            raise BudgetRefused(
+                f"the first call, to {model.model!r}, does not fit the limit `{name}` of the budget"
+            )
 
 
 async def finish_run(architecture: Architecture, task: Task, run: Run) -> Result:
@@ -382,9 +415,17 @@ async def finish_run(architecture: Architecture, task: Task, run: Run) -> Result
         paid=Usage.sum(record.paid for record in run.records),
         cut_short=run.cut,
         trace=tuple(run.records),
+        warnings=_warnings(architecture, run),
         seed=run.seed,
         seconds=time.monotonic() - began,
         run=run.spending.run,
         architecture=architecture.name,
         digest=architecture.digest(),
     )
+
+
+def _warnings(architecture: Architecture, run: Run) -> tuple[str, ...]:
+    """Return what the user should know: lint, notes of layers, a bound above the budget."""
+    said = [*architecture.lint()]
+    said += [f"{record.path}: {text}" for record in run.records for text in record.warnings]
+    return tuple(dict.fromkeys(said))

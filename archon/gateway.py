@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archon.backends import BACKENDS, backend_name, price_of
+from archon.backends import BACKENDS, backend_name
 from archon.budget import Hold, Ledger, hold_all
 from archon.errors import BudgetError, BudgetExceeded, ModelError, PoolMiss
-from archon.model import Backend, Draw, Model, Outcome, Request
+from archon.model import Backend, Draw, Model, Outcome, Price, Request
 from archon.pool import Mode, Pool
 from archon.types import Reply, Usage
 
@@ -74,6 +74,7 @@ class Gateway:
         self._flights: dict[tuple[str, Draw], _Flight] = {}
         self._gates: dict[Model, _Gate] = {}
         self._fingerprints: dict[Model, str] = {}
+        self._prices: dict[Model, Price | None] = {}
 
     def backend(self, model: Model) -> Backend:
         """Return the backend that serves a model."""
@@ -86,9 +87,16 @@ class Gateway:
         """Refuse before any call what cannot work: a missing key, an unenforceable limit."""
         for model in dict.fromkeys(models):
             self.backend(model).check(model)
-            upper = Request(model, ()).upper(price_of(model))
+            upper = self.upper(Request(model, ()))
             for scope in scopes:
                 scope.check(upper, repr(model.model))
+
+    def upper(self, request: Request) -> Usage:
+        """Return the most one draw of a request can use."""
+        model = request.model
+        if model not in self._prices:
+            self._prices[model] = model.price or self.backend(model).price(model)
+        return request.upper(self._prices[model])
 
     def key(self, request: Request) -> str:
         """Return the pool's address of a request."""
@@ -143,7 +151,7 @@ class Gateway:
         if not scopes:
             return reply
         try:
-            hold = await hold_all(scopes, request.upper(price_of(request.model)))
+            hold = await hold_all(scopes, self.upper(request))
         except BudgetExceeded as error:
             return error
         for scope in scopes:
@@ -210,7 +218,7 @@ class Gateway:
 
         Waiting for the second while the first is held but unsent would wait for ourselves.
         """
-        upper = request.upper(price_of(request.model))
+        upper = self.upper(request)
         held: dict[Draw, Hold] = {}
         for draw in draws:
             if held and any(scope.refuses(upper) for scope in spending.scopes):

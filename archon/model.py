@@ -163,10 +163,10 @@ ModelRef = Annotated[Model, BeforeValidator(_coerce)]
 
 
 class Draw(NamedTuple):
-    """Which sample of a request: the asking node's place in its family, and the index there."""
+    """Which sample of a request: the asking node's place in its family, and the number there."""
 
     member: int
-    index: int
+    number: int
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,8 @@ class Pool:
                 "SELECT member, draw, reply, checksum FROM replies WHERE key = ?", (key,)
             )
         wanted = set(draws)
-        for member, index, text, checksum in rows:
-            draw = Draw(member, index)
+        for member, number, text, checksum in rows:
+            draw = Draw(member, number)
             # A damaged row counts as missing: asking again is right, serving it would be wrong.
             if draw in wanted and _checksum(text) == checksum:
                 yield draw, replace(Reply.from_json(json.loads(text)), pooled=True)

@@ -24,6 +24,7 @@ class Result:
         paid: what was newly spent.
         cut_short: the budget limit that ended the run early, or empty.
         trace: one record for each node, in the order in which they began.
+        warnings: what the user should know, each once.
         seed: names the replicate; the same seed and pool give the same run.
         seconds: wall time.
     """
@@ -37,6 +38,7 @@ class Result:
     paid: Usage = field(default_factory=Usage)
     cut_short: str = ""
     trace: tuple[NodeRecord, ...] = ()
+    warnings: tuple[str, ...] = ()
     seed: int = 0
     seconds: float = 0.0
     run: str = ""
@@ -71,6 +73,7 @@ class Result:
             "used": self.used.to_json(),
             "paid": self.paid.to_json(),
             "unparsed": self.unparsed,
+            "warnings": list(self.warnings),
             "seed": self.seed,
             "seconds": self.seconds,
             "run": self.run,

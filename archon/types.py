@@ -11,7 +11,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from archon.errors import ConfigError, did_you_mean
 
@@ -506,8 +506,11 @@ class State:
 
     def replace(self, **changes: Any) -> State:
         """Return a copy with other values; lists become tuples."""
-        changed = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
-        return cast("State", replace(self, **changed))
+        changed: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in changes.items()
+        }
+        return replace(self, **changed)
 
     def to_json(self) -> Json:
         """Return a JSON form that `from_json` inverts."""

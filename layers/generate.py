@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from archon.base import Bound, Context, ModelLayer, Ports, Shape, plus, ports, register
@@ -28,7 +30,7 @@ class Generate(ModelLayer):
     Repeated sampling: Brown et al. 2024, "Large Language Monkeys"; ensembles: Archon, section 3.1.
     """
 
-    uses = ports("tests")
+    uses = ports("tests", "candidates")
     gives = ports("candidates")
     templates = {"with_tests": {"default": WITH_TESTS}}
 
@@ -38,9 +40,13 @@ class Generate(ModelLayer):
     keep: bool = Field(False, description="put the new candidates behind those that come in")
 
     def required(self) -> Ports:
-        """Need tests only where they are to be shown, candidates where they are to be kept."""
-        needs = ports("tests") if self.with_tests else ports()
-        return needs | ports("candidates") if self.keep else needs
+        """Need tests only where they are to be shown."""
+        return ports("tests") if self.with_tests else ports()
+
+    def lint(self) -> Iterator[str]:
+        """Warn of samples that are meant to be equal."""
+        if self.samples > 1 and self.model.temperature == 0:
+            yield f"{self.samples} samples at temperature 0: expect nearly equal answers"
 
     def signature(self) -> str:
         """Return the model alone unless tests are shown: equal questions make one family."""
@@ -62,7 +68,7 @@ class Generate(ModelLayer):
         return state.replace(candidates=(*state.candidates, *new) if self.keep else new)
 
     def _messages(self, state: State) -> tuple[Message, ...]:
-        if not self.with_tests:
+        if not self.with_tests or not state.tests:
             return state.task.messages
         text = self.render(
             "with_tests", self.model, question=state.task.question, tests=state.tests

@@ -101,7 +101,7 @@ class Fake:
         if self._replies is not None:
             end = ModelError("the script of the fake backend has no more replies")
             return next(self._replies, end)
-        chance = random.Random(f"{request.key()}:{draw.member}:{draw.index}")
+        chance = random.Random(f"{request.key()}:{draw.member}:{draw.number}")
         return " ".join(chance.choices(_WORDS, k=chance.randint(1, 6)))
 
     def _metered(self, request: Request, reply: Reply) -> Reply:

@@ -3,7 +3,7 @@
 from archon.base.benchmark import BENCHMARKS, Benchmark, Item, Split
 from archon.base.bounds import QUESTION_TOKENS, Bound, Shape, plus, times
 from archon.base.build import dump, parse
-from archon.base.context import Context, Event, NodeRecord, Parsed, Run, families
+from archon.base.context import Context, Event, NodeRecord, Parsed, Run
 from archon.base.node import (
     LAYERS,
     Architecture,
@@ -42,7 +42,6 @@ __all__ = [
     "Split",
     "as_architecture",
     "dump",
-    "families",
     "parse",
     "plus",
     "ports",

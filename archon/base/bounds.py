@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from archon.types import Json
 
@@ -56,7 +56,7 @@ class Shape:
 
     def replace(self, **changes: Any) -> Shape:
         """Return a copy with other values."""
-        return cast("Shape", replace(self, **changes))
+        return replace(self, **changes)
 
     @property
     def listing_tokens(self) -> int | None:

@@ -197,25 +197,22 @@ class _Parser:
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         loc = [part for part in first["loc"] if isinstance(part, (str, int))]
         cause = first.get("ctx", {}).get("error")
-        container: Any = settings
-        inner: object = None
-        for part in loc:
-            if isinstance(container, (Mapping, list)) and _has(container, part):
-                inner, parent_of = part, container
-                container = container[part]
-                place = self.where(parent_of, inner)
-            else:
-                break
-        place = place if inner is not None else self.where(parent, key)
+        place = self.deepest(settings, loc) or self.where(parent, key)
         if isinstance(cause, ConfigError):
             raise type(cause)(cause.message, where=cause.where or place) from None
         raise ArchitectureError(_explained(first, cls, what, loc), where=place) from None
 
-
-def _has(container: Any, part: object) -> bool:
-    if isinstance(container, Mapping):
-        return part in container
-    return isinstance(part, int) and part < len(container)
+    def deepest(self, settings: Json, loc: Sequence[str | int]) -> str:
+        """Return the place of the innermost part of `loc` that stands in the file."""
+        container, place = settings, ""
+        for part in loc:
+            inside = isinstance(container, Mapping) and part in container
+            inside = inside or (isinstance(container, list) and part in range(len(container)))
+            if not inside:
+                break
+            place = self.where(container, part)
+            container = container[part]
+        return place
 
 
 def _explained(first: Any, cls: type[BaseModel], what: str, loc: list[Any]) -> str:

@@ -17,7 +17,7 @@ from archon.gateway import Gateway, Spending
 from archon.model import Draw, Model, Request
 from archon.types import Candidate, Json, Message, Reply, State, Usage
 
-__all__ = ["Context", "Event", "NodeRecord", "Parsed", "Run", "families"]
+__all__ = ["Context", "Event", "NodeRecord", "Parsed", "Run"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -95,21 +95,6 @@ class Run:
     notify: Callable[[Event], None] = lambda event: None
     cut: str = ""
     records: list[NodeRecord] = field(default_factory=list)
-
-
-def families(node: Node) -> dict[str, int]:
-    """Return each layer's place among the layers of equal call signature, by path.
-
-    It is fixed by the architecture alone, never by who comes first: two nodes that ask the same
-    request get different draws, the same ones in every run.
-    """
-    seen: Counter[str] = Counter()
-    members: dict[str, int] = {}
-    for path, layer in node.walk():
-        signature = layer.signature()
-        members[path] = seen[signature]
-        seen[signature] += 1
-    return members
 
 
 @dataclass(frozen=True, slots=True)

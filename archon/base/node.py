@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,10 +31,10 @@ from archon.registry import Registry
 from archon.types import Json, State, Task, canonical
 
 if TYPE_CHECKING:
-    from archon.drawing import Drawing
     from langgraph.graph.state import CompiledStateGraph
 
     from archon.base.context import Context
+    from archon.drawing import Drawing
 
 __all__ = [
     "LAYERS",
@@ -78,6 +79,12 @@ class Node(ABC):
     @abstractmethod
     def check_task(self, task: Task) -> None:
         """Raise ConfigError if this node cannot work on `task`; called before any call."""
+
+    def lint(self) -> Iterator[str]:
+        """Yield what is legal but probably not meant, one line each."""
+        for name, child in self.children():
+            for message in child.lint():
+                yield f"{name}/{message}" if isinstance(child, Architecture) else message
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Layer]]:
         """Yield every layer with its path, depth first, loops written out."""
@@ -342,6 +349,15 @@ class Architecture(Node):
             done[place.id] = place.node.flow(before, inner)
         return Flow.join([done[place.id] for place in self.ends])
 
+    def lint(self) -> Iterator[str]:
+        """Yield what its layers say, and edges that make a join wait for whole supersteps."""
+        yield from super().lint()
+        if stages_of(self.places) is None:
+            yield (
+                "the edges are not nested forks and joins: a node starts when all nodes of the "
+                "step before have ended"
+            )
+
     def check(self) -> Architecture:
         """Return itself if it can stand alone.
 
@@ -384,6 +400,21 @@ class Architecture(Node):
         for place in self.places:
             yield place.id, place.node
 
+    @cached_property
+    def members(self) -> Mapping[str, int]:
+        """Each layer's place among the layers of equal call signature, by path.
+
+        It is fixed by the architecture alone, never by who comes first: two nodes that ask the
+        same request get different draws, the same ones in every run.
+        """
+        seen: Counter[str] = Counter()
+        members: dict[str, int] = {}
+        for path, layer in self.walk():
+            signature = layer.signature()
+            members[path] = seen[signature]
+            seen[signature] += 1
+        return members
+
     def models(self) -> Iterator[Model]:
         """Yield every model that may be called, in listing order."""
         for place in self.places:
@@ -396,6 +427,10 @@ class Architecture(Node):
 
     def digest(self) -> str:
         """Return the hash of the content, 16 hex digits; the name is not part of it."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         data = {key: value for key, value in self.dump().items() if key != "name"}
         return hashlib.sha256(canonical(data).encode()).hexdigest()[:16]
 

@@ -1,0 +1,59 @@
+# `make help` lists the targets. Everything runs in a virtual environment of its own, .venv.
+.DEFAULT_GOAL := help
+.PHONY: demo test test-slow lint format clean help
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+# What `make demo` measures.
+DEMO_LIMIT := 1000
+DEMO_LEVEL := 3
+DEMO_RUN := local/self-consistency
+DEMO := local/greedy local/single local/self-consistency local/verify-vote local/adaptive
+DEMO_QUESTION := Tom has 48 apples. He buys 3 bags with 8 apples each. Then he gives away 17 apples. How many apples does he have?
+
+$(READY): pyproject.toml constraints.txt
+	@echo "== installing into .venv (once; a few minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e ".[local,dev]"
+	@touch $@
+
+demo: $(READY) ## measure greedy, one sample and three architectures on the embedded model
+	@echo "== one question through $(DEMO_RUN)"
+	@$(BIN)/archon run $(DEMO_RUN) "$(DEMO_QUESTION)" --answer number
+	@echo
+	@echo "== $(DEMO_LIMIT) test problems of level $(DEMO_LEVEL)"
+	@$(BIN)/archon eval $(DEMO) --benchmark arithmetic --split test \
+		--level $(DEMO_LEVEL) --limit $(DEMO_LIMIT)
+
+lint: $(READY) ## ruff, mypy and the direction of imports
+	@echo "== ruff check"
+	@$(BIN)/ruff check .
+	@echo "== ruff format"
+	@$(BIN)/ruff format --check .
+	@echo "== mypy"
+	@$(BIN)/mypy
+	@echo "== imports"
+	@$(BIN)/lint-imports
+
+test: lint ## every gate: lint, then all tests but the slow ones, with branch coverage
+	@echo "== pytest"
+	@$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term
+
+test-slow: lint ## every gate, slow tests included
+	@echo "== pytest, slow tests included"
+	@$(BIN)/pytest -n 2 --cov --cov-report=term
+
+format: $(READY) ## rewrite the sources in the one style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove the environment, builds and caches
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* \
+		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12

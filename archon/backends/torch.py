@@ -1,0 +1,81 @@
+"""Models whose weights run here: names like `local/nano`."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.util import find_spec
+from pathlib import Path
+
+from archon.backends.torch_engine import Engine
+from archon.backends.torch_files import digest, folder_of
+from archon.errors import ConfigError, ModelError, ModelNotFound
+from archon.model import Ability, Draw, Model, Outcome, Price, Request
+
+__all__ = ["Torch"]
+
+_PACKAGES = ("torch", "transformers", "safetensors")
+_UNUSED = ("effort", "params", "base_url", "api_key_env", "headers")
+
+
+class Torch:
+    """Weights in a folder, sampled in batches with torch.
+
+    The text of a draw depends on the request and the draw alone, never on what else is in the
+    batch (up to ties in floating-point numbers). Names and folders: `torch_files.folder_of`.
+
+    `temperature` is 1 and `max_tokens` the rest of the context, at most 1024, unless given.
+    Verdict probabilities are those at temperature 1 of the verdict and the end of the reply
+    after it; under a prefix, a verdict that begins with it is scored by what follows.
+    """
+
+    abilities: frozenset[Ability] = frozenset({"seeded", "verdicts", "continue_from_prefix"})
+    many = True
+
+    def __init__(self) -> None:
+        self._engines: dict[Path, Engine] = {}
+
+    def check(self, model: Model) -> None:
+        """Raise ConfigError if packages or weights are missing, or a setting has no meaning here.
+
+        Raises:
+            ModelNotFound: when a package or the folder of weights is missing.
+            ConfigError: for a setting that only a remote provider could honour.
+        """
+        missing = [name for name in _PACKAGES if find_spec(name) is None]
+        if missing:
+            raise ModelNotFound(
+                f"{model.model!r} needs {' and '.join(missing)}:"
+                ' pip install "archon-itas[local]"'
+            )
+        for name in _UNUSED:
+            if getattr(model, name):
+                raise ConfigError(f"{model.model!r} runs here: it has no use for {name!r}")
+        folder_of(model.model)
+
+    def fingerprint(self, model: Model) -> str:
+        """Return the digest of weights, configuration, tokenizer and chat template."""
+        return digest(folder_of(model.model))
+
+    def price(self, model: Model) -> Price | None:
+        """Return the price given with the model, else nothing: it runs here."""
+        return model.price or Price(input=0, output=0)
+
+    async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
+        """Answer each draw; what other requests are waiting shares the batch."""
+        try:
+            folder = folder_of(request.model.model)
+            print_ = digest(folder)
+        except (ConfigError, OSError) as error:
+            return [ModelError(str(error), billed=False) for _ in draws]
+        if not draws:
+            return []
+        if folder not in self._engines:
+            self._engines[folder] = Engine(folder)
+        return await self._engines[folder].submit(request, draws, print_)
+
+    async def close(self) -> None:
+        """End the threads; a later call starts new ones."""
+        engines = list(self._engines.values())
+        self._engines.clear()
+        for engine in engines:
+            await asyncio.to_thread(engine.close)

@@ -1,0 +1,406 @@
+"""Rows that one transformer continues together, whatever their lengths and settings.
+
+All rows share one time axis. A row's prompt is aligned to the right, so that every row's next
+token goes into the same new column of the key-value cache; columns before a row's start are
+masked. Rows can therefore join and leave at any step: those that stay, and those that come, are
+copied into one cache, again aligned to the right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers.cache_utils import (
+    Cache,
+    DynamicCache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+)
+
+__all__ = ["Batch", "Knobs", "pick", "supported"]
+
+_SPARE = 64
+"""Columns that are added to the cache when it is full."""
+_LOGITS = 2**25
+"""Most logits that are held at once when verdicts are scored."""
+
+
+class _Columns(DynamicLayer):
+    """One layer's keys and values in a buffer with room, so that a step copies nothing."""
+
+    def __init__(self, keys: Tensor, values: Tensor, used: int) -> None:
+        super().__init__()
+        self._keys, self._values, self.used = keys, values, used
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
+        self.keys, self.values = keys[:, :, :used], values[:, :, :used]
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        end = self.used + key_states.shape[-2]
+        if end > self._keys.shape[-2]:
+            room = end - self._keys.shape[-2] + _SPARE
+            self._keys = functional.pad(self._keys, (0, 0, 0, room))
+            self._values = functional.pad(self._values, (0, 0, 0, room))
+        self._keys[:, :, self.used : end] = key_states
+        self._values[:, :, self.used : end] = value_states
+        self.used = end
+        self.keys, self.values = self._keys[:, :, :end], self._values[:, :, :end]
+        return self.keys, self.values
+
+    def get_seq_length(self) -> int:
+        return self.used
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """Sampling settings of one row; a temperature of 0 takes the likeliest token."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+
+@dataclass(slots=True)
+class _State:
+    """What belongs to each row: one entry of every tensor."""
+
+    start: Tensor
+    count: Tensor
+    limit: Tensor
+    done: Tensor
+    ended: Tensor
+    temperature: Tensor
+    top_k: Tensor
+    top_p: Tensor
+    min_p: Tensor
+    tokens: Tensor
+    chance: Tensor
+    logits: Tensor
+
+    def select(self, index: Tensor) -> _State:
+        return _State(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    @staticmethod
+    def cat(parts: Sequence[_State]) -> _State:
+        """Put rows below each other; shorter token rows are filled up."""
+        if len(parts) == 1:
+            return parts[0]
+        joined = []
+        for field in fields(_State):
+            columns = [getattr(part, field.name) for part in parts]
+            if field.name in ("tokens", "chance"):
+                width = max(c.shape[1] for c in columns)
+                columns = [functional.pad(c, (0, width - c.shape[1])) for c in columns]
+            joined.append(torch.cat(columns))
+        return _State(*joined)
+
+
+@dataclass(slots=True)
+class _Part:
+    """Some rows of some cache, to be copied into a new one."""
+
+    layers: list[tuple[Tensor, Tensor]]
+    index: Tensor
+    start: Tensor
+
+    @property
+    def trim(self) -> int:
+        """Leading columns that none of the rows uses."""
+        return int(self.start.min())
+
+    @property
+    def width(self) -> int:
+        return int(self.layers[0][0].shape[2]) - self.trim
+
+
+@dataclass(slots=True)
+class Prefill:
+    """Prompts the model has read: one row each."""
+
+    layers: list[tuple[Tensor, Tensor]]
+    start: Tensor
+    logits: Tensor
+
+
+def supported(config: Any) -> bool:
+    """Whether every layer of a model keeps plain keys and values, as `Batch` needs."""
+    plain = (DynamicLayer, DynamicSlidingWindowLayer)
+    return all(type(layer) in plain for layer in DynamicCache(config=config).layers)
+
+
+def pick(logits: Tensor, chance: Tensor, state: Any) -> Tensor:
+    """Return one token for each row of `logits`.
+
+    The token is where `chance` (uniform on [0, 1)) falls in the row's own distribution, in the
+    order of the vocabulary, so that nothing depends on the other rows.
+    """
+    best = logits.argmax(-1)
+    warm = state.temperature > 0
+    if not bool(warm.any()):
+        return best
+    heat = torch.where(warm, state.temperature, 1.0).unsqueeze(1)
+    top = logits.gather(1, best.unsqueeze(1))
+    weight = ((logits - top) / heat).exp()
+    filtered = (state.top_k > 0) | (state.top_p < 1) | (state.min_p > 0)
+    if bool(filtered.any()):
+        rows = filtered.nonzero().squeeze(1)
+        weight[rows] = _filter(weight[rows], state, rows)
+    # Single precision would misplace rare tokens at the end of a large vocabulary; Apple's
+    # devices have no other.
+    exact = torch.float32 if weight.device.type == "mps" else torch.float64
+    edges = weight.cumsum(-1, dtype=exact)
+    target = chance.to(exact).unsqueeze(1) * edges[:, -1:]
+    drawn = torch.searchsorted(edges, target, right=True).squeeze(1)
+    return torch.where(warm, drawn.clamp_(max=logits.shape[1] - 1), best)
+
+
+def _filter(weight: Tensor, state: Any, rows: Tensor) -> Tensor:
+    """Set to zero what top_k, then top_p of what is left, then min_p excludes."""
+    ordered, order = weight.sort(-1, descending=True, stable=True)
+    rank = torch.arange(weight.shape[1], device=weight.device)
+    top_k = state.top_k[rows].unsqueeze(1)
+    ordered = ordered.masked_fill((rank >= top_k) & (top_k > 0), 0.0)
+    before = ordered.cumsum(-1) - ordered
+    top_p = state.top_p[rows].unsqueeze(1)
+    out = (before >= top_p * ordered.sum(-1, keepdim=True)) & (top_p < 1)
+    out |= ordered < state.min_p[rows].unsqueeze(1) * ordered[:, :1]
+    ordered = ordered.masked_fill(out, 0.0)
+    return torch.zeros_like(weight).scatter_(1, order, ordered)
+
+
+class Batch:
+    """Continues rows with one model.
+
+    Args:
+        model: a transformers model for causal language modelling.
+        ends: tokens that end a reply.
+        context: the most tokens a row may have.
+    """
+
+    def __init__(self, model: Any, ends: Sequence[int], context: int) -> None:
+        self._model = model
+        self._device = next(model.parameters()).device
+        self._ends = torch.tensor(sorted(ends), device=self._device)
+        self._last = context - 1
+        self._layers: list[_Columns] = []
+        self._state: _State | None = None
+        self.forwards = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, finished ones included."""
+        return 0 if self._state is None else len(self._state.start)
+
+    @property
+    def width(self) -> int:
+        """Columns of the cache in use."""
+        return self._layers[0].used if self._layers else 0
+
+    def read(self, prompts: Sequence[Sequence[int]]) -> Prefill:
+        """Read prompts of similar length, one row each."""
+        width = max(map(len, prompts))
+        start = torch.tensor([width - len(p) for p in prompts], device=self._device)
+        ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts])
+        column = torch.arange(width, device=self._device)
+        cache = DynamicCache()
+        output = self._forward(
+            ids.to(self._device),
+            mask=column >= start.unsqueeze(1),
+            positions=(column - start.unsqueeze(1)).clamp_(min=0),
+            cache=cache,
+            logits_to_keep=1,
+        )
+        layers = [(layer.keys, layer.values) for layer in cache.layers]
+        return Prefill(layers, start, output[:, -1].float())
+
+    def score(
+        self, read: Prefill, which: Sequence[int], texts: Sequence[Sequence[int]]
+    ) -> list[float]:
+        """Return the log-probability of each text as the whole reply to prompt `which[i]`."""
+        step = max(1, _LOGITS // (read.logits.shape[1] * (max(map(len, texts)) + 1)))
+        scores: list[float] = []
+        for at in range(0, len(texts), step):
+            scores += self._score(read, which[at : at + step], texts[at : at + step])
+        return scores
+
+    def _score(
+        self, read: Prefill, which: Sequence[int], texts: Sequence[Sequence[int]]
+    ) -> list[float]:
+        width = max(map(len, texts))
+        ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts])
+        ids = ids.to(self._device)
+        size = torch.tensor([len(text) for text in texts], device=self._device)
+        index = torch.tensor(which, device=self._device)
+        start, logits = read.start[index], read.logits[index].unsqueeze(1)
+        if width:
+            layers = _gather([_Part(read.layers, index, torch.zeros_like(start))], width)
+            used = layers[0].used
+            column = torch.arange(used + width, device=self._device)
+            output = self._forward(
+                ids,
+                mask=column >= start.unsqueeze(1),
+                positions=column[used:] - start.unsqueeze(1),
+                cache=Cache(layers=list(layers)),
+            )
+            logits = torch.cat([logits, output.float()], 1)
+        logs = logits.log_softmax(-1)
+        said = logs[:, :width].gather(2, ids.unsqueeze(2)).squeeze(2)
+        said = said.masked_fill(torch.arange(width, device=self._device) >= size.unsqueeze(1), 0)
+        last = logs[torch.arange(len(texts), device=self._device), size]
+        total: list[float] = (said.sum(1) + last[:, self._ends].logsumexp(1)).tolist()
+        return total
+
+    def _forward(
+        self, ids: Tensor, *, mask: Tensor, positions: Tensor, cache: Cache, **rest: Any
+    ) -> Tensor:
+        self.forwards += 1
+        output: Tensor = self._model(
+            input_ids=ids,
+            attention_mask=mask,
+            # Rows that are already at the end go on until the next sweep.
+            position_ids=positions.clamp(max=self._last),
+            past_key_values=cache,
+            use_cache=True,
+            **rest,
+        ).logits
+        return output
+
+    def join(
+        self,
+        read: Prefill,
+        which: Sequence[int],
+        knobs: Sequence[Knobs],
+        limits: Sequence[int],
+        chance: Tensor,
+    ) -> None:
+        """Add rows: row i continues prompt `which[i]` for at most `limits[i]` tokens.
+
+        Args:
+            read: the prompts.
+            which: the prompt of each row.
+            knobs: settings of each row.
+            limits: most tokens of each row.
+            chance: uniform numbers of each row, one per token.
+        """
+        index = torch.tensor(which, device=self._device)
+        state = self._fresh(read, index, knobs, limits, chance)
+        parts = [_Part(read.layers, index, state.start)]
+        states = [state]
+        if self._state is not None:
+            everything = torch.arange(self.rows, device=self._device)
+            mine = [(layer.keys, layer.values) for layer in self._layers]
+            parts.insert(0, _Part(mine, everything, self._state.start))
+            states.insert(0, self._state)
+        self._rebuild(parts, states)
+
+    def _fresh(
+        self,
+        read: Prefill,
+        index: Tensor,
+        knobs: Sequence[Knobs],
+        limits: Sequence[int],
+        chance: Tensor,
+    ) -> _State:
+        device, rows = self._device, len(index)
+        none = torch.zeros(rows, dtype=torch.bool, device=device)
+
+        def column(name: str) -> Tensor:
+            return torch.tensor([getattr(knob, name) for knob in knobs], device=device)
+
+        return _State(
+            start=read.start[index],
+            count=torch.zeros(rows, dtype=torch.long, device=device),
+            limit=torch.tensor(limits, device=device),
+            done=none,
+            ended=none.clone(),
+            temperature=column("temperature").float(),
+            top_k=column("top_k"),
+            top_p=column("top_p").float(),
+            min_p=column("min_p").float(),
+            # One more than the limit: what a finished row still draws goes into the last.
+            tokens=torch.zeros(rows, chance.shape[1] + 1, dtype=torch.long, device=device),
+            chance=functional.pad(chance, (0, 1)).to(device),
+            logits=read.logits[index],
+        )
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop every row but these."""
+        if not rows:
+            self._layers, self._state = [], None
+            return
+        assert self._state is not None
+        index = torch.tensor(rows, device=self._device)
+        state = self._state.select(index)
+        mine = [(layer.keys, layer.values) for layer in self._layers]
+        self._rebuild([_Part(mine, index, state.start)], [state])
+
+    def _rebuild(self, parts: list[_Part], states: list[_State]) -> None:
+        width = max(part.width for part in parts)
+        for part, state in zip(parts, states, strict=True):
+            state.start = part.start - part.trim + width - part.width
+        self._layers = _gather(parts, _SPARE)
+        self._state = _State.cat(states)
+
+    def step(self) -> bool:
+        """Draw one token for each row and read it; False when every row has finished."""
+        state = self._state
+        assert state is not None
+        place = state.count.unsqueeze(1)
+        token = pick(state.logits, state.chance.gather(1, place).squeeze(1), state)
+        state.tokens.scatter_(1, place, token.unsqueeze(1))
+        live = ~state.done
+        state.count += live
+        state.ended |= live & torch.isin(token, self._ends)
+        state.done |= state.ended | (state.count >= state.limit)
+        if bool(state.done.all()):
+            return False
+        used = self.width
+        column = torch.arange(used + 1, device=self._device)
+        output = self._forward(
+            token.unsqueeze(1),
+            mask=column >= state.start.unsqueeze(1),
+            positions=used - state.start.unsqueeze(1),
+            cache=Cache(layers=list(self._layers)),
+        )
+        state.logits = output[:, -1].float()
+        return True
+
+    def finished(self) -> tuple[list[bool], list[bool], list[int]]:
+        """Return for each row whether it is done, whether by an end token, and its length."""
+        state = self._state
+        assert state is not None
+        return state.done.tolist(), state.ended.tolist(), state.count.tolist()
+
+    def tokens(self, row: int, count: int) -> list[int]:
+        """Return the first `count` tokens of a row."""
+        assert self._state is not None
+        ids: list[int] = self._state.tokens[row, :count].tolist()
+        return ids
+
+
+def _gather(parts: list[_Part], room: int) -> list[_Columns]:
+    """Copy rows of caches below each other, aligned to the right, with room for more columns."""
+    width, rows = max(p.width for p in parts), sum(len(p.index) for p in parts)
+    layers = []
+    for number in range(len(parts[0].layers)):
+        pair = []
+        for side in (0, 1):
+            sample = parts[0].layers[number][side]
+            # Zeros, not whatever was there: a masked NaN would still spoil the row.
+            buffer = sample.new_zeros(rows, sample.shape[1], width + room, sample.shape[3])
+            at = 0
+            for part in parts:
+                source = part.layers[number][side][:, :, part.trim :]
+                end = at + len(part.index)
+                buffer[at:end, :, width - part.width : width] = source[part.index]
+                at = end
+            pair.append(buffer)
+        layers.append(_Columns(pair[0], pair[1], width))
+    return layers

@@ -1,0 +1,402 @@
+"""The thread that serves one local model: a queue in, batches through, replies out."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archon.errors import ModelError
+from archon.model import Draw, Outcome, Price, Request
+from archon.types import Finish, Reply, TextPart, Usage
+
+if TYPE_CHECKING:
+    from archon.backends.torch_batch import Batch, Knobs, Prefill
+    from archon.backends.torch_text import Speech
+
+__all__ = ["Engine", "Job"]
+
+ROWS = 256
+"""Most rows that are continued together."""
+TOKENS = 2**18
+"""Most columns times rows of the cache."""
+READ_TOKENS = 2**14
+"""Most tokens of prompts that are read together."""
+SWEEP = 4
+"""Steps between two looks at which rows have finished."""
+LINGER = 0.002
+"""Seconds without a new request after which an idle engine starts on those it has."""
+PATIENCE = 2.0
+"""Seconds that the first in the queue lets better fitting rows go before it."""
+OUTPUT = 1024
+"""Most tokens of a reply when `max_tokens` is not given."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One request and its draws.
+
+    Attributes:
+        fingerprint: of the weights; enters the seeds.
+        loop: where the caller waits on `future`.
+    """
+
+    request: Request
+    draws: tuple[Draw, ...]
+    fingerprint: str
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[list[Outcome]]
+    cancelled: bool = False
+    probs: tuple[tuple[str, float], ...] | None = None
+    left: int = 0
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    def set(self, places: Iterable[int], outcome: Outcome) -> None:
+        """Give some draws their outcome; the caller gets all when the last has one."""
+        for place in places:
+            self.outcomes[place] = outcome
+        if len(self.outcomes) == len(self.draws):
+            self._tell([self.outcomes[place] for place in range(len(self.draws))])
+
+    def fail(self, error: ModelError) -> None:
+        """Give the draws that have none yet this error."""
+        self.set([i for i in range(len(self.draws)) if i not in self.outcomes], error)
+
+    def _tell(self, outcomes: list[Outcome]) -> None:
+        def tell() -> None:
+            if not self.future.done():
+                self.future.set_result(outcomes)
+
+        try:
+            self.loop.call_soon_threadsafe(tell)
+        except RuntimeError:
+            pass  # the caller's loop is closed: nobody waits
+
+    def chance(self, draw: Draw, size: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return a draw's uniform numbers, which depend on request and draw alone."""
+        key = f"{self.request.key(self.fingerprint)}:{draw.member}:{draw.index}"
+        seed = hashlib.blake2b(key.encode(), digest_size=16).digest()
+        bits = np.random.Philox(key=int.from_bytes(seed, "little"))
+        return np.random.Generator(bits).random(size)
+
+
+@dataclass(eq=False, slots=True)
+class _Row:
+    """One text to be written: a draw, or all draws of a greedy request."""
+
+    job: Job
+    ids: list[int]
+    places: list[int]
+    limit: int
+    since: float
+    seconds: float = 0.0
+    told: bool = False
+
+
+class Engine:
+    """Loads a model on its first request and serves it from a thread of its own.
+
+    Args:
+        folder: the weights.
+        price: of every reply, by model settings.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._inbox: deque[Job] = deque()
+        self._news = threading.Condition()
+        self._closing = False
+        self._ready: deque[_Row] = deque()
+        self._rows: list[_Row] = []
+        self._clock = 0.0
+        self._batch: Batch
+        self._speech: Speech
+        self._context = 0
+        self._thread = threading.Thread(target=self._serve, name=f"archon {folder}", daemon=True)
+        self._thread.start()
+
+    @property
+    def forwards(self) -> int:
+        """How often the model was called."""
+        return self._batch.forwards if hasattr(self, "_batch") else 0
+
+    async def submit(self, request: Request, draws: tuple[Draw, ...], print_: str) -> list[Outcome]:
+        """Queue a request and wait for its outcomes; cancelled, it leaves queue and batch."""
+        loop = asyncio.get_running_loop()
+        job = Job(request, draws, print_, loop, loop.create_future())
+        with self._news:
+            self._inbox.append(job)
+            self._news.notify()
+        try:
+            return await job.future
+        finally:
+            job.cancelled = True
+
+    def close(self) -> None:
+        """End the thread; what is under way fails."""
+        with self._news:
+            self._closing = True
+            self._news.notify()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        fault: ModelError | None = None
+        try:
+            self._load()
+        except Exception as error:
+            # Waiters must hear of any reason for which these files cannot be loaded.
+            fault = ModelError(f"cannot load {self._folder}: {error}", billed=False)
+        while self._wait():
+            try:
+                if fault is not None:
+                    raise fault
+                self._take()
+                self._run()
+            except Exception as error:
+                # This thread is the only one that answers: whatever broke a batch, its
+                # waiters get the error, and the next batch starts afresh.
+                self._fail(error)
+        self._fail(ModelError("the backend was closed", billed=False))
+
+    def _load(self) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        from archon.backends.torch_batch import Batch, supported
+        from archon.backends.torch_text import Speech
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu" and torch.backends.mps.is_available():
+            device = "mps"
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            self._folder,
+            local_files_only=True,
+            # Half precision is slow and coarse on CPUs; elsewhere as it is stored.
+            dtype=torch.float32 if device == "cpu" else "auto",
+        )
+        if not supported(model.config):
+            raise ModelError(f"models of type {model.config.model_type!r} are not supported")
+        model = model.to(device).eval()
+        speech = Speech(self._folder)
+        config = model.config.get_text_config(decoder=True)
+        self._context = int(getattr(config, "max_position_embeddings", 0) or speech.longest)
+        ends = _ids(model.generation_config.eos_token_id) | _ids(config.eos_token_id)
+        self._batch = Batch(model, sorted(ends | _ids(speech.end)), self._context)
+        self._speech = speech
+
+    def _wait(self) -> bool:
+        """Sleep until there is work; False when closing."""
+        with self._news:
+            if self._rows or self._ready:
+                return not self._closing
+            while not self._inbox and not self._closing:
+                self._news.wait()
+            # Requests made in one breath arrive one by one: let the others come too.
+            known = 0
+            while known != len(self._inbox) and not self._closing:
+                known = len(self._inbox)
+                self._news.wait(LINGER)
+            return not self._closing
+
+    def _take(self) -> None:
+        """Turn queued requests into rows, and rows into a part of the batch, if it is time."""
+        while self._inbox and len(self._ready) < 2 * ROWS:
+            job = self._inbox.popleft()
+            if not job.cancelled:
+                self._ready.extend(self._prepare(job))
+        while self._ready and self._ready[0].job.cancelled:
+            self._ready.popleft()
+        waited = time.monotonic() - self._ready[0].since if self._ready else 0.0
+        # Joining copies the whole cache, so a few rows wait a moment for others.
+        if self._ready and (len(self._ready) * 8 >= len(self._rows) or waited > LINGER * 50):
+            self._drop()
+            if rows := self._choose(waited):
+                self._join(rows)
+
+    def _prepare(self, job: Job) -> list[_Row]:
+        """Return the rows of a request; errors go to its caller."""
+        request, model = job.request, job.request.model
+        try:
+            if request.schema:
+                raise ModelError("local models cannot be held to a schema", billed=False)
+            ids = self._speech.prompt(request.messages, request.prefix)
+            if len(ids) >= self._context:
+                raise ModelError(
+                    f"the prompt has {len(ids)} tokens and leaves no room in the context"
+                    f" of {self._context} tokens of {model.model!r}",
+                    billed=False,
+                )
+        except ModelError as error:
+            job.fail(error)
+            return []
+        limit = min(model.max_tokens or OUTPUT, self._context - len(ids))
+        every = list(range(len(job.draws)))
+        groups = [every] if model.temperature == 0 else [[place] for place in every]
+        now = time.monotonic()
+        return [_Row(job, ids, places, limit, now) for places in groups if places]
+
+    def _choose(self, waited: float) -> list[_Row]:
+        """Take from the queue the rows that may join now, in order of arrival."""
+        width = self._batch.width if self._rows else len(self._ready[0].ids)
+        size = max((len(row.ids) + row.limit for row in self._rows), default=0)
+        chosen: list[_Row] = []
+        rest: deque[_Row] = deque()
+        for row in self._ready:
+            if row.job.cancelled:
+                continue
+            most = max(size, len(row.ids) + row.limit)
+            count = len(self._rows) + len(chosen) + 1
+            # Rows of very different lengths would make each other slow.
+            fits = len(row.ids) <= 2 * width + 64 and width <= 4 * len(row.ids) + 256
+            room = count <= ROWS and (most * count <= TOKENS or count == 1)
+            # The first in the queue is not passed by for ever.
+            if fits and room and not (rest and waited > PATIENCE):
+                chosen.append(row)
+                size = most
+            else:
+                rest.append(row)
+        self._ready = rest
+        return chosen
+
+    def _join(self, rows: list[_Row]) -> None:
+        """Read each different prompt once, in groups of like length, and add the rows."""
+        prompts: dict[tuple[int, ...], list[_Row]] = {}
+        for row in rows:
+            prompts.setdefault(tuple(row.ids), []).append(row)
+        group: list[tuple[int, ...]] = []
+        for prompt in sorted(prompts, key=len):
+            if group and len(prompt) * (len(group) + 1) > READ_TOKENS:
+                self._read(group, prompts)
+                group = []
+            group.append(prompt)
+        self._read(group, prompts)
+
+    def _read(
+        self, group: Sequence[tuple[int, ...]], prompts: dict[tuple[int, ...], list[_Row]]
+    ) -> None:
+        import torch
+
+        began = time.monotonic()
+        read = self._batch.read(group)
+        pairs = [(place, row) for place, prompt in enumerate(group) for row in prompts[prompt]]
+        rows = [row for _, row in pairs]
+        self._verdicts(read, pairs)
+        chance = np.zeros((len(rows), max(row.limit for row in rows)))
+        for place, row in enumerate(rows):
+            if row.job.request.model.temperature != 0:
+                draw = row.job.draws[row.places[0]]
+                chance[place, : row.limit] = row.job.chance(draw, row.limit)
+        knobs = [_knobs(row.job.request) for row in rows]
+        device = read.logits.device
+        numbers = torch.from_numpy(chance if device.type != "mps" else chance.astype(np.float32))
+        self._batch.join(
+            read, [place for place, _ in pairs], knobs, [row.limit for row in rows], numbers
+        )
+        self._rows += rows
+        share = (time.monotonic() - began) / len(rows)
+        for row in rows:
+            row.seconds = share - self._clock
+
+    def _verdicts(self, read: Prefill, pairs: Sequence[tuple[int, _Row]]) -> None:
+        """Give each job that wants them the probabilities of its verdicts."""
+        jobs = {r.job: p for p, r in pairs if r.job.request.verdicts and r.job.probs is None}
+        which: list[int] = []
+        texts: list[list[int]] = []
+        for job, place in jobs.items():
+            for text in job.request.verdicts:
+                texts.append(self._speech.plain(text.removeprefix(job.request.prefix)))
+                which.append(place)
+        if not texts:
+            return
+        scores = iter(self._batch.score(read, which, texts))
+        for job in jobs:
+            logs = np.array([next(scores) for _ in job.request.verdicts])
+            weights = np.exp(logs - logs.max())
+            shares = (weights / weights.sum()).tolist()
+            job.probs = tuple(zip(job.request.verdicts, shares, strict=True))
+
+    def _run(self) -> None:
+        """Make a few steps and hand out what is finished."""
+        if not self._rows:
+            return
+        live = sum(not row.told for row in self._rows)
+        began = time.monotonic()
+        for _ in range(SWEEP):
+            if not self._batch.step():
+                break
+        self._clock += (time.monotonic() - began) / live
+        done, ended, counts = self._batch.finished()
+        for place, row in enumerate(self._rows):
+            if row.told:
+                continue
+            stop = row.job.request.model.stop
+            if row.job.cancelled:
+                row.told = True
+            elif done[place] or (
+                stop and self._speech.stops(self._batch.tokens(place, counts[place]), stop)
+            ):
+                self._tell(row, self._batch.tokens(place, counts[place]), ended[place])
+        told = sum(row.told for row in self._rows)
+        if told * 6 >= len(self._rows):
+            self._drop()
+
+    def _drop(self) -> None:
+        """Take rows that have been told out of the batch."""
+        keep = [place for place, row in enumerate(self._rows) if not row.told]
+        if len(keep) < len(self._rows):
+            self._batch.keep(keep)
+            self._rows = [self._rows[place] for place in keep]
+
+    def _tell(self, row: _Row, ids: list[int], ended: bool) -> None:
+        """Make the reply of a finished row."""
+        row.told = True
+        request, model = row.job.request, row.job.request.model
+        finish: Finish = "stop" if ended else "length"
+        count, words = len(ids), ids[:-1] if ended else ids
+        text = self._speech.text(words, row.ids if request.prefix else ())
+        if model.stop and (cut := self._speech.cut(words, model.stop)):
+            text, count = cut
+            finish = "stop"
+        text = request.prefix + text
+        price = model.price or Price(input=0, output=0)
+        seconds = (row.seconds + self._clock) / len(row.places)
+        usage = Usage(1, len(row.ids), count, price.microusd(len(row.ids), count), seconds)
+        parts = (TextPart(text),) if text else ()
+        reply = Reply(parts, model.model, finish, "", usage, row.job.probs or ())
+        row.job.set(row.places, reply)
+
+    def _fail(self, error: Exception) -> None:
+        """Answer everything that waits with an error, and start over."""
+        with self._news:
+            jobs = {row.job for row in [*self._rows, *self._ready]} | set(self._inbox)
+            self._inbox.clear()
+        self._ready.clear()
+        self._rows = []
+        if hasattr(self, "_batch"):
+            self._batch.keep([])
+        if not isinstance(error, ModelError):
+            error = ModelError(f"the local model failed: {type(error).__name__}: {error}")
+        for job in jobs:
+            job.fail(error)
+
+
+def _ids(value: int | list[int] | None) -> set[int]:
+    if value is None:
+        return set()
+    return {value} if isinstance(value, int) else set(value)
+
+
+def _knobs(request: Request) -> Knobs:
+    from archon.backends.torch_batch import Knobs
+
+    model = request.model
+    heat = 1.0 if model.temperature is None else model.temperature
+    return Knobs(heat, model.top_k or 0, model.top_p or 1.0, model.min_p or 0.0)

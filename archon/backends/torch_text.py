@@ -1,0 +1,143 @@
+"""Between messages and tokens of a local model."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from archon.errors import ModelError
+from archon.types import Message
+
+__all__ = ["Speech"]
+
+_TAIL = 8
+"""Tokens of the prompt that are decoded before a continuation, so that no space is lost."""
+
+
+class Speech:
+    """Renders, tokenises and decodes with the tokenizer and chat template of a folder.
+
+    What stands in a message can never become a control token. Wherever a special token's text
+    occurs in a message, that piece alone is taken out before the chat template is rendered and
+    tokenised apart, as plain text; everything else is tokenised in one go, exactly as
+    `apply_chat_template` does, so that harmless messages give the tokens the model was trained
+    on. A message that begins or ends with a part of a special token is treated the same way:
+    otherwise it could be completed by the text beside it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoTokenizer
+
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        added = self._tokenizer.added_tokens_decoder.values()
+        specials = {token.content for token in added if token.special}
+        self._specials = sorted(specials | set(self._tokenizer.all_special_tokens), key=len)[::-1]
+        self._find = re.compile("|".join(map(re.escape, self._specials)) or "(?!)")
+
+    @property
+    def end(self) -> int | None:
+        """The token that ends a text, if the tokenizer names one."""
+        end: int | None = self._tokenizer.eos_token_id
+        return end
+
+    @property
+    def longest(self) -> int:
+        """The most tokens the tokenizer says the model takes."""
+        return int(min(self._tokenizer.model_max_length, 10**9))
+
+    def prompt(self, messages: Sequence[Message], prefix: str = "") -> list[int]:
+        """Return the tokens after which the model writes its reply, or goes on after `prefix`.
+
+        Raises:
+            ModelError: fatal, when the model has no chat template or its template refuses.
+        """
+        if not self._tokenizer.chat_template:
+            raise ModelError("this model has no chat template: it cannot answer messages")
+        mark = secrets.token_hex(8)
+        held: list[str] = []
+        chat = [{"role": m.role, "content": self._hold(m.content, mark, held)} for m in messages]
+        opening = self._hold(prefix, mark, held)
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:
+            # Templates are programs of strangers: they raise whatever they like.
+            raise ModelError(f"the model's chat template refuses the messages: {error}") from error
+        return [token for ids in self._pieces(text + opening, mark, held) for token in ids]
+
+    def _hold(self, text: str, mark: str, held: list[str]) -> str:
+        """Put a mark in place of each piece of `text` that is or could become a special token."""
+
+        def hold(piece: str) -> str:
+            held.append(piece)
+            return f"{mark}{len(held) - 1}."
+
+        start, end = self._edges(text)
+        if start + end >= len(text):
+            return hold(text) if text and start + end else text
+        body = text[start : len(text) - end]
+        body = self._find.sub(lambda found: hold(found.group()), body)
+        first = hold(text[:start]) if start else ""
+        return first + body + (hold(text[len(text) - end :]) if end else "")
+
+    def _edges(self, text: str) -> tuple[int, int]:
+        """Return how many characters at either end could belong to a special token's text."""
+        first = last = 0
+        for special in self._specials:
+            sizes = range(1, len(special))
+            first = max([first, *(n for n in sizes if text.startswith(special[-n:]))])
+            last = max([last, *(n for n in sizes if text.endswith(special[:n]))])
+        return first, last
+
+    def _pieces(self, text: str, mark: str, held: list[str]) -> Iterator[list[int]]:
+        for place, piece in enumerate(re.split(rf"{mark}(\d+)\.", text)):
+            if place % 2:
+                yield self.plain(held[int(piece)])
+            elif piece:
+                yield self._tokenizer.encode(piece, add_special_tokens=False)
+
+    def plain(self, text: str) -> list[int]:
+        """Return the tokens of a text in which nothing is a control token."""
+        ids: list[int] = self._tokenizer.encode(
+            text, add_special_tokens=False, split_special_tokens=True
+        )
+        return ids
+
+    def text(self, ids: Sequence[int], before: Sequence[int] = ()) -> str:
+        """Return the text of generated tokens that follow the tokens `before`."""
+        if not before:
+            return self._decode(ids)
+        lead = before[-_TAIL:]
+        known, whole = self._decode(lead), self._decode([*lead, *ids])
+        return whole[len(known) :] if whole.startswith(known) else self._decode(ids)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def stops(self, ids: Sequence[int], stop: Sequence[str]) -> bool:
+        """Whether a stop string occurs near the end of the tokens."""
+        # A token is at least one byte, so the tail of this length holds any new occurrence.
+        size = max(len(word.encode()) for word in stop) + _TAIL
+        tail = self._decode(ids[-size:])
+        return any(word in tail for word in stop)
+
+    def cut(self, ids: Sequence[int], stop: Sequence[str]) -> tuple[str, int] | None:
+        """Return the text before the first stop string and how many tokens that took, if any."""
+        text = self._decode(ids)
+        places = [text.find(word) for word in stop if word in text]
+        if not places:
+            return None
+
+        def complete(size: int) -> bool:
+            part = self._decode(ids[:size])
+            return any(word in part for word in stop)
+
+        return text[: min(places)], bisect_left(range(len(ids)), True, key=complete)
