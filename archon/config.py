@@ -59,7 +59,7 @@ class Source:
             if depth > MAX_DEPTH:
                 raise self._error(f"nested deeper than {MAX_DEPTH} levels", event)
 
-    def _error(self, message: str, at: yaml.Event | yaml.Node) -> ConfigError:
+    def _error(self, message: str, at: Any) -> ConfigError:
         return ConfigError(message, where=f"{self.name}:{at.start_mark.line + 1}")
 
     def _value(self, node: yaml.Node, depth: int) -> Json:
