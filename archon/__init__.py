@@ -1,5 +1,7 @@
 """Compose, run and search architectures of LLM inference-time techniques.
 
+Example::
+
     import archon
     from archon.layers import Fuse, Generate
 

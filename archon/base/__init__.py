@@ -15,7 +15,7 @@ from archon.base.node import (
     register,
 )
 from archon.base.places import Place
-from archon.base.ports import Flow, Port, Ports, ports
+from archon.base.flow import Flow, Port, Ports, ports
 
 __all__ = [
     "BENCHMARKS",
