@@ -244,15 +244,20 @@ class Gateway:
             while open_:
                 attempt += 1
                 outcomes = await self._attempt(request, tuple(open_), deadline, spending)
-                wait = 0.0
+                wait, landing = 0.0, []
                 for draw, outcome in outcomes.items():
                     again = _pause(outcome, attempt, deadline)
-                    if again is not None:
+                    if again is None:
+                        hold = open_.pop(draw)
+                        landing.append(self._land(key, request, draw, outcome, hold, spending))
+                    else:
                         wait = max(wait, again)
                         await self._failed(key, draw, outcome, open_[draw], spending)
-                        continue
-                    await self._land(key, request, draw, outcome, open_.pop(draw), spending)
-                    flights[draw].future.set_result(outcome)
+                # Together, so that replies of one request share a commit.
+                await asyncio.gather(*landing)
+                for draw, outcome in outcomes.items():
+                    if draw not in open_:
+                        flights[draw].future.set_result(outcome)
                 if open_:
                     await asyncio.sleep(wait)
         finally:

@@ -60,7 +60,7 @@ def ranking(text: str, labels: Sequence[str]) -> tuple[str, ...] | None:
     if marks:
         lines = text[marks[-1].end() :].strip().splitlines()
         return (_order(lines[0], known) or _column(lines, known)) if lines else None
-    lines = text.splitlines()
+    lines = [line for line in text.splitlines() if line.strip()]
     for line in reversed(lines):
         if found := _order(line, known):
             return found
@@ -103,7 +103,7 @@ def verdict(text: str) -> bool | None:
     (False, None)
     """
     for line in reversed(text.splitlines()):
-        if tags := list(_TAG.finditer(line)):
+        if "]" in line and (tags := list(_TAG.finditer(line))):
             return _agreed(tags)
     if (data := _json(text, "{")) is not None and isinstance(data, Mapping):
         return _truth(data.get("verdict", data.get("correct", data.get("passed"))))
@@ -253,8 +253,7 @@ def choice_of(text: str, labels: Sequence[str]) -> str | None:
         value = data.get("choice", data.get("winner", data.get("better")))
         return known.get(value.strip().upper()) if isinstance(value, str) else None
     for line in reversed(_FENCE.sub("", text).splitlines()):
-        found = _named(line, known)
-        if found:
+        if line and (found := _named(line, known)):
             return found.pop() if len(found) == 1 else None
     return None
 

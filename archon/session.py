@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from archon.budget import Budget, Ledger
+from archon.errors import RunError
 from archon.gateway import Gateway, Spending
 from archon.model import Backend
 from archon.pool import Mode, Pool
@@ -101,7 +102,16 @@ class Session:
         """Run a coroutine on the session's own loop and return its result.
 
         Ctrl-C cancels it, waits until nothing runs any more, and is raised again.
+
+        Raises:
+            RunError: when called from that loop itself, where waiting would never end.
         """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RunError(
+                "a synchronous call inside a running architecture would wait for itself; "
+                "use `await archon.arun(…)`"
+            )
         future = self.submit(work)
         try:
             return future.result()

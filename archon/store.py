@@ -74,6 +74,9 @@ class Store:
             )
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            if self.path is None:
+                # Connections to one database in memory lock each other's tables otherwise.
+                connection.execute("PRAGMA read_uncommitted=ON")
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from None
         return connection

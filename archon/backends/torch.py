@@ -33,6 +33,7 @@ class Torch:
 
     def __init__(self) -> None:
         self._engines: dict[Path, Engine] = {}
+        self._known: dict[str, tuple[Path, str]] = {}
 
     def check(self, model: Model) -> None:
         """Raise ConfigError if packages or weights are missing, or a setting has no meaning here.
@@ -44,8 +45,7 @@ class Torch:
         missing = [name for name in _PACKAGES if find_spec(name) is None]
         if missing:
             raise ModelNotFound(
-                f"{model.model!r} needs {' and '.join(missing)}:"
-                ' pip install "archon-itas[local]"'
+                f'{model.model!r} needs {" and ".join(missing)}: pip install "archon-itas[local]"'
             )
         for name in _UNUSED:
             if getattr(model, name):
@@ -54,7 +54,7 @@ class Torch:
 
     def fingerprint(self, model: Model) -> str:
         """Return the digest of weights, configuration, tokenizer and chat template."""
-        return digest(folder_of(model.model))
+        return self._find(model.model)[1]
 
     def price(self, model: Model) -> Price | None:
         """Return the price given with the model, else nothing: it runs here."""
@@ -63,8 +63,7 @@ class Torch:
     async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
         """Answer each draw; what other requests are waiting shares the batch."""
         try:
-            folder = folder_of(request.model.model)
-            print_ = digest(folder)
+            folder, print_ = self._find(request.model.model)
         except (ConfigError, OSError) as error:
             return [ModelError(str(error), billed=False) for _ in draws]
         if not draws:
@@ -73,9 +72,17 @@ class Torch:
             self._engines[folder] = Engine(folder)
         return await self._engines[folder].submit(request, draws, print_)
 
+    def _find(self, name: str) -> tuple[Path, str]:
+        """Look at the files once: what is loaded stays as it was."""
+        if name not in self._known:
+            folder = folder_of(name)
+            self._known[name] = folder, digest(folder)
+        return self._known[name]
+
     async def close(self) -> None:
         """End the threads; a later call starts new ones."""
         engines = list(self._engines.values())
         self._engines.clear()
+        self._known.clear()
         for engine in engines:
             await asyncio.to_thread(engine.close)

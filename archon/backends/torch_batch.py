@@ -203,6 +203,7 @@ class Batch:
         """Columns of the cache in use."""
         return self._layers[0].used if self._layers else 0
 
+    @torch.inference_mode()
     def read(self, prompts: Sequence[Sequence[int]]) -> Prefill:
         """Read prompts of similar length, one row each."""
         width = max(map(len, prompts))
@@ -220,6 +221,7 @@ class Batch:
         layers = [(layer.keys, layer.values) for layer in cache.layers]
         return Prefill(layers, start, output[:, -1].float())
 
+    @torch.inference_mode()
     def score(
         self, read: Prefill, which: Sequence[int], texts: Sequence[Sequence[int]]
     ) -> list[float]:
@@ -272,6 +274,7 @@ class Batch:
         ).logits
         return output
 
+    @torch.inference_mode()
     def join(
         self,
         read: Prefill,
@@ -330,6 +333,7 @@ class Batch:
             logits=read.logits[index],
         )
 
+    @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:
         """Drop every row but these."""
         if not rows:
@@ -348,6 +352,7 @@ class Batch:
         self._layers = _gather(parts, _SPARE)
         self._state = _State.cat(states)
 
+    @torch.inference_mode()
     def step(self) -> bool:
         """Draw one token for each row and read it; False when every row has finished."""
         state = self._state

@@ -56,7 +56,6 @@ class Job:
     future: asyncio.Future[list[Outcome]]
     cancelled: bool = False
     probs: tuple[tuple[str, float], ...] | None = None
-    left: int = 0
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     def set(self, places: Iterable[int], outcome: Outcome) -> None:
@@ -106,11 +105,11 @@ class Engine:
 
     Args:
         folder: the weights.
-        price: of every reply, by model settings.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._jobs: set[Job] = set()
         self._inbox: deque[Job] = deque()
         self._news = threading.Condition()
         self._closing = False
@@ -133,12 +132,17 @@ class Engine:
         loop = asyncio.get_running_loop()
         job = Job(request, draws, print_, loop, loop.create_future())
         with self._news:
+            if self._closing:
+                return [_closed()] * len(draws)
+            self._jobs.add(job)
             self._inbox.append(job)
             self._news.notify()
         try:
             return await job.future
         finally:
             job.cancelled = True
+            with self._news:
+                self._jobs.discard(job)
 
     def close(self) -> None:
         """End the thread; what is under way fails."""
@@ -164,7 +168,7 @@ class Engine:
                 # This thread is the only one that answers: whatever broke a batch, its
                 # waiters get the error, and the next batch starts afresh.
                 self._fail(error)
-        self._fail(ModelError("the backend was closed", billed=False))
+        self._fail(_closed())
 
     def _load(self) -> None:
         import torch
@@ -376,7 +380,7 @@ class Engine:
     def _fail(self, error: Exception) -> None:
         """Answer everything that waits with an error, and start over."""
         with self._news:
-            jobs = {row.job for row in [*self._rows, *self._ready]} | set(self._inbox)
+            jobs = list(self._jobs)
             self._inbox.clear()
         self._ready.clear()
         self._rows = []
@@ -386,6 +390,10 @@ class Engine:
             error = ModelError(f"the local model failed: {type(error).__name__}: {error}")
         for job in jobs:
             job.fail(error)
+
+
+def _closed() -> ModelError:
+    return ModelError("the backend was closed", billed=False)
 
 
 def _ids(value: int | list[int] | None) -> set[int]:

@@ -4,6 +4,7 @@ from archon.base.benchmark import BENCHMARKS, Benchmark, Item, Split
 from archon.base.bounds import QUESTION_TOKENS, Bound, Shape, plus, times
 from archon.base.build import dump, parse
 from archon.base.context import Context, Event, NodeRecord, Parsed, Run
+from archon.base.flow import Flow, Port, Ports, ports
 from archon.base.node import (
     LAYERS,
     Architecture,
@@ -15,7 +16,6 @@ from archon.base.node import (
     register,
 )
 from archon.base.places import Place
-from archon.base.flow import Flow, Port, Ports, ports
 
 __all__ = [
     "BENCHMARKS",

@@ -84,7 +84,7 @@ class _Parser:
         """Find the entry that a message of the whole graph is about, by the node's id."""
         ids = self.ids(items)
         match = re.match(r"'([^']+)'", error.message)
-        return ids.get(match.group(1), "") if match else ""
+        return ids.get(match.group(1).partition("/")[0], "") if match else ""
 
     def ids(self, items: Sequence[Json]) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -22,9 +22,9 @@ from pydantic import (
 
 from archon import backends, prompts
 from archon.base.bounds import QUESTION_TOKENS, Bound, Shape, plus, times
+from archon.base.flow import Flow, Ports, ports
 from archon.base.places import Place, append, check_edges
 from archon.base.places import stages as stages_of
-from archon.base.flow import Flow, Ports, ports
 from archon.errors import ArchitectureError, did_you_mean
 from archon.model import Model
 from archon.registry import Registry

@@ -10,7 +10,15 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from archon.benchmarks.arithmetic import Problem, parse_key, problems, split_of
+from archon.benchmarks.arithmetic import (
+    Problem,
+    Term,
+    key_of,
+    parse_key,
+    problems,
+    split_of,
+    total_of,
+)
 from archon.nano.working import ALL_OK, check, right_working, wrong_working
 
 CHECK_PROMPT = "Check this answer.\n{question}\n\nAnswer:\n{candidate}"
@@ -33,9 +41,11 @@ CHAT_TEMPLATE = (
     "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
 )
 
-LEVEL_WEIGHTS = {1: 0.12, 2: 0.2, 3: 0.42, 4: 0.16, 5: 0.1}
-EASY_WEIGHTS = {1: 0.5, 2: 0.35, 3: 0.15}
-EASY_GROUPS = 12_000
+LEVEL_WEIGHTS = {1: 0.14, 2: 0.2, 3: 0.46, 4: 0.12, 5: 0.08}
+EASY_WEIGHTS = {1: 0.4, 2: 0.3, 3: 0.3}
+EASY_GROUPS = 8_000
+DRILLS = {True: 0.5, False: 0.15}
+DRILLS_IN_GROUP = 14
 GENERATE, CHECK, VERDICT = "generate", "check", "verdict"
 _KINDS = {GENERATE: 0.6, CHECK: 0.33, VERDICT: 0.07}
 _BRANCHES = {GENERATE: 5, CHECK: 4, VERDICT: 3}
@@ -46,7 +56,7 @@ _FEWER_BRANCHES = {1: 2, 2: 0, 3: 0, 4: 1, 5: 2}
 class Group:
     """Training texts with a common start: the loss is on the ``reply`` of each branch only."""
 
-    key: str
+    keys: tuple[str, ...]
     prefix: str
     branches: tuple[tuple[str, str], ...]
 
@@ -56,7 +66,7 @@ def _generate(problem: Problem, rng: random.Random, count: int) -> Group:
     terms = parse_key(problem.key)
     replies = {"\n".join(right_working(terms, rng)): None for _ in range(count)}
     branches = tuple((ASSISTANT, reply + END) for reply in replies)
-    return Group(problem.key, USER + problem.question, branches)
+    return Group((problem.key,), USER + problem.question, branches)
 
 
 def _candidates(problem: Problem, rng: random.Random, count: int) -> list[str]:
@@ -71,7 +81,7 @@ def check_group(problem: Problem, candidates: list[str]) -> Group:
     terms = parse_key(problem.key)
     prefix = USER + CHECK_PROMPT.format(question=problem.question, candidate="")
     branches = tuple((one + ASSISTANT, check(terms, one) + END) for one in candidates)
-    return Group(problem.key, prefix, branches)
+    return Group((problem.key,), prefix, branches)
 
 
 def verdict_group(problem: Problem, checked: list[tuple[str, str, bool]]) -> Group:
@@ -85,7 +95,33 @@ def verdict_group(problem: Problem, checked: list[tuple[str, str, bool]]) -> Gro
         )
         for candidate, reasoning, right in checked
     )
-    return Group(problem.key, USER + start.format(question=problem.question), branches)
+    return Group((problem.key,), USER + start.format(question=problem.question), branches)
+
+
+def _drill(rng: random.Random) -> tuple[str, tuple[str, str]]:
+    """One bare operation whose key is in the train split, as key and (prompt, reply)."""
+    while True:
+        sign = rng.choice("++--*")
+        left = rng.randrange(1, 10 ** rng.choice((1, 2, 2, 3)))
+        right = rng.randrange(1, 10 ** rng.choice((1, 2, 2)))
+        if sign == "*":
+            left, right = rng.randrange(2, 10), rng.randrange(2, 13)
+            terms: tuple[Term, ...] = (Term(1, left, right),)
+        else:
+            left, right = max(left, right), min(left, right)
+            if sign == "+" and rng.random() < 0.5:
+                left, right = right, left
+            terms = (Term(1, 1, left), Term(1 if sign == "+" else -1, 1, right))
+        if split_of(key_of(terms)) == "train":
+            asked = f"{left} {sign} {right}"
+            result = total_of(terms)
+            return key_of(terms), (asked + ASSISTANT, f"{asked} = {result}\n#### {result}{END}")
+
+
+def drill_group(rng: random.Random) -> Group:
+    """Bare operations, to learn copying and arithmetic fast."""
+    drills = [_drill(rng) for _ in range(DRILLS_IN_GROUP)]
+    return Group(tuple(key for key, _ in drills), USER, tuple(branch for _, branch in drills))
 
 
 def _group(problem: Problem, rng: random.Random, easy: bool) -> Group:
@@ -106,13 +142,17 @@ def _group(problem: Problem, rng: random.Random, easy: bool) -> Group:
 def groups(seed: int) -> Iterator[Group]:
     """Endless training groups, the same ones for the same seed in every process.
 
-    The first ``EASY_GROUPS`` are answers to easy problems, for a fast start.
+    The first ``EASY_GROUPS`` are drills and answers to easy problems, for a fast start.
     """
     rng = random.Random(f"archon-nano/{seed}")
     streams = {level: problems(level, "train", seed) for level in LEVEL_WEIGHTS}
     again = made = 0
     while True:
         easy = made < EASY_GROUPS
+        made += 1
+        if rng.random() < DRILLS[easy]:
+            yield drill_group(rng)
+            continue
         weights = EASY_WEIGHTS if easy else LEVEL_WEIGHTS
         level = rng.choices(list(weights), list(weights.values()))[0]
         try:
@@ -122,5 +162,4 @@ def groups(seed: int) -> Iterator[Group]:
             streams[level] = problems(level, "train", seed + 1_000_003 * again)
             continue
         assert split_of(problem.key) == "train"
-        made += 1
         yield _group(problem, rng, easy)

@@ -37,7 +37,7 @@ from archon.nano.tokenizer import train_tokenizer
 from archon.nano.working import answer_of
 
 SELF_FROM = 0.6
-DECAY_FROM = 0.55
+DECAY_FROM = 0.45
 _OWN_LEVELS = {2: 0.15, 3: 0.6, 4: 0.25}
 _OWN_SEED = 7_000_000
 
