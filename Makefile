@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything runs in a virtual environment of its own, .venv.
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow lint format clean help
+.PHONY: demo test test-slow lint format docs clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +11,7 @@ DEMO_LIMIT := 1000
 DEMO_LEVEL := 3
 DEMO_RUN := local/self-consistency
 DEMO := local/greedy local/single local/self-consistency local/verify-vote local/adaptive
-DEMO_QUESTION := Tom has 48 apples. He buys 3 bags with 8 apples each. Then he gives away 17 apples. How many apples does he have?
+DEMO_QUESTION := Tom has 48 apples. He buys 3 bags of 8 apples. Then he gives 17 apples to Mia. How many apples does Tom have now? Give the answer after \#\#\#\#.
 
 $(READY): pyproject.toml constraints.txt
 	@echo "== installing into .venv (once; a few minutes)"
@@ -35,6 +35,7 @@ lint: $(READY) ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff format --check .
 	@echo "== mypy"
 	@$(BIN)/mypy
+	@$(BIN)/mypy examples docs/generate.py
 	@echo "== imports"
 	@$(BIN)/lint-imports
 
@@ -49,6 +50,9 @@ test-slow: lint ## every gate, slow tests included
 format: $(READY) ## rewrite the sources in the one style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(READY) ## rewrite the generated parts of the documentation
+	@$(BIN)/python docs/generate.py
 
 clean: ## remove the environment, builds and caches
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* \

@@ -1,18 +1,18 @@
-"""How an answer is read from a text, and when two answers are the same.
+r"""How an answer is read from a text, and when two answers are the same.
 
 One pair of functions for votes, loops and scorers: `extract` finds the answer that a text ends in,
 `key` turns an answer into a hashable form. Both are total (they never raise) and linear in the
 text. What cannot be read is None, and None equals nothing.
 
-| kind | read from | compared as |
-|---|---|---|
-| text | what a marker names (`#### x`, `\\boxed{x}`, `answer: x`), else all | words only: NFKC, case,
-  punctuation and English articles do not count |
-| exact | as text | the text: NFC, LF, stripped |
-| number | a marker, else the last number of the last line | a Fraction; currency, percent signs and
-  units do not count |
-| choice | a marker, else `(C)`, else a letter alone | an upper-case letter A to Z |
-| json | the last fenced block, else all, else the last object or list | canonical JSON; 1.0 is 1 |
+A marker is `#### x`, `\boxed{x}`, or `answer: x` and `the answer is x`; the strongest wins in this
+order, and of several the last. By kind, an answer is read from and compared as:
+
+- text: a marker, else all; by its words: NFKC, case, punctuation and English articles do not count.
+- exact: as text; by NFC, LF, stripped.
+- number: a marker, else the last number of the last line; as a Fraction. Currency, percent signs
+  and units do not count, so 50% is 50.
+- choice: a marker, else `(C)`, else a letter alone in the last line; as a letter A to Z.
+- json: the last fenced block, else all, else the last object or list; as canonical JSON (1.0 is 1).
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ _TEX_WORD = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\{([^{}]{0,400})\}")
 _FENCED = re.compile(r"```[a-zA-Z]{0,10}[ \t]{0,8}\n(.*?)```", re.DOTALL)
 _LETTER_FIRST = re.compile(
     r"(?:the )?(?:(?:option|choice|letter)\s{1,3})?[(\[{*_`\"'$]{0,4}"
-    r"(?:([A-Z])(?![\w'’])(?!(?<=I)\s[a-z])|([a-z])(?=[)\]}*_`\"'$.,:;!]|\s{0,4}$))",
+    r"(?:([A-Z])(?![\w'\u2019])(?!(?<=I)\s[a-z])|([a-z])(?=[)\]}*_`\"'$.,:;!]|\s{0,4}$))",
 )
 _PARENTHESISED = re.compile(r"[(\[]\s?([A-Za-z])\s?[)\]]")
-_LONE_LETTER = re.compile(r"(?<![\w'’])([A-Z])(?![\w'’])")
+_LONE_LETTER = re.compile(r"(?<![\w'\u2019])([A-Z])(?![\w'\u2019])")
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
 def extract(text: str, kind: AnswerKind) -> str | None:
-    """Return the answer that a text gives, or None if it cannot be read.
+    r"""Return the answer that a text gives, or None if it cannot be read.
 
-    >>> extract("2 + 2 = 4, so\\n#### 4", "number"), extract("I pick (b).", "choice")
+    >>> extract("2 + 2 = 4, so\n#### 4", "number"), extract("I pick (b).", "choice")
     ('4', 'B')
     """
     match kind:
@@ -154,10 +154,8 @@ def _number_in(text: str) -> str | None:
     for found in _markers(text):
         if match := _NUMBER_RE.search(_plain(found)):
             return match.group().strip()
-    found = None
-    for match in _NUMBER_RE.finditer(_last_line(text)):
-        found = match.group().strip()
-    return found
+    numbers = _NUMBER_RE.findall(_last_line(text))
+    return str(numbers[-1]).strip() if numbers else None
 
 
 def _fraction(answer: str) -> Fraction | None:
@@ -206,15 +204,12 @@ def _grouped(groups: list[str]) -> bool:
 
 
 def _choice_in(text: str) -> str | None:
-    for found in _markers(text):
-        if match := _LETTER_FIRST.match(_plain(found).strip()):
+    for named in _markers(text):
+        if match := _LETTER_FIRST.match(_plain(named).strip()):
             return (match.group(1) or match.group(2)).upper()
     line = _last_line(text)
-    last = None
-    for last in _PARENTHESISED.finditer(line):
-        pass
-    if last is not None:
-        return last.group(1).upper()
+    if found := _PARENTHESISED.findall(line):
+        return str(found[-1]).upper()
     bare = line.strip().strip("*_`\"'.:;,!$ ")
     if len(bare) == 1 and bare.isascii() and bare.isalpha():
         return bare.upper()

@@ -36,6 +36,10 @@ HOPELESS = 20
 """So many failures, and more of them than of everything else, end an evaluation early."""
 _SHOWN = 2000
 """Characters of an unparsed answer that a row keeps."""
+_FIGURES = (
+    "run", "name", "digest", "benchmark", "benchmark_digest", "split", "seed", "total", "n",
+    "accuracy", "failures", "unparsed", "cut_short", "claim", "seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +204,7 @@ class Evaluation:
             rows: with the record of every item.
         """
         span, used = self.interval, self.used
-        names = ("run", "name", "digest", "benchmark", "benchmark_digest", "split", "seed")
-        names += ("total", "n", "accuracy", "failures", "unparsed", "cut_short", "claim", "seconds")
-        data: dict[str, Json] = {name: getattr(self, name) for name in names}
+        data: dict[str, Json] = {name: getattr(self, name) for name in _FIGURES}
         data["interval"] = None if span is None else [span.low, span.high]
         data |= {"used": used.to_json(), "paid": self.paid.to_json()}
         data["per_item"] = {

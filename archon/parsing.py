@@ -32,7 +32,7 @@ _YES, _NO = r"correct|right|passed|pass", r"incorrect|not correct|wrong|failed|f
 _TAG = re.compile(rf"(\bnot\W{{1,3}})?\[\s{{0,3}}(?:({_YES})|({_NO}))\s{{0,3}}\]", re.IGNORECASE)
 _BARE = re.compile(rf"^(?:\W{{0,4}}verdict\W{{0,4}}:)?\W{{0,6}}(?:({_YES})|({_NO}))\W*$", re.I)
 _TEST = re.compile(r"^\W{0,8}(?:unit\s)?test\s{0,3}(?:case\s{0,3})?#?\s{0,3}(\d{1,6})\b", re.I)
-_TAIL = re.compile(rf"[:\-–—=]\W{{0,6}}(?:({_YES})|({_NO}))\W{{0,6}}$", re.IGNORECASE)
+_TAIL = re.compile(rf"[:\-\u2013\u2014=]\W{{0,6}}(?:({_YES})|({_NO}))\W{{0,6}}$", re.IGNORECASE)
 _CHOSEN = re.compile(r"^\W{0,6}(?:final\s)?(?:answer|winner|better|choice|verdict)\b", re.I)
 _SCORED = re.compile(
     r"(?:score|rating|grade)(?:\s{1,3}is)?[\W_]{0,6}(-?\d{1,6}(?:\.\d{1,6})?)"
@@ -45,13 +45,13 @@ _POINTS = re.compile(
 
 
 def ranking(text: str, labels: Sequence[str]) -> tuple[str, ...] | None:
-    """Return all labels in the order that the text ends in, best first.
+    r"""Return all labels in the order that the text ends in, best first.
 
     Reads `B > A > C`, `[2] > [1]`, lists, and numbered lines. What follows the last `Answer:` or
     `Ranking:` decides alone; without one, the last line that is a whole order. Anything but every
     label exactly once is not read.
 
-    >>> ranking("Both are fine.\\nRanking: [B] > [A]", ["A", "B"])
+    >>> ranking("Both are fine.\nRanking: [B] > [A]", ["A", "B"])
     ('B', 'A')
     """
     text = _FENCE.sub("", text)
@@ -80,7 +80,7 @@ def _column(lines: Iterable[str], known: Mapping[str, str]) -> tuple[str, ...] |
     for line in lines:
         if match := _LISTED.match(line):
             rest = _NOUN.sub(" ", match.group(2)[:80]).strip(" [({*_`\"'")
-            word = re.split(r"[\s\])}*_`\"'.:,(–—-]", rest, maxsplit=1)[0]
+            word = re.split(r"[\s\])}*_`\"'.:,(\u2013\u2014-]", rest, maxsplit=1)[0]
             found.append(word)
     return _permutation(found, known)
 
@@ -125,12 +125,12 @@ def _truth(value: Json) -> bool | None:
 
 
 def passed(text: str, n: int) -> tuple[bool | None, ...] | None:
-    """Return for each of `n` tests whether it passed; None in the place of one not judged.
+    r"""Return for each of `n` tests whether it passed; None in the place of one not judged.
 
     Reads lines such as `Test #3: [Passed]` (the last line of a test decides) and a JSON list of n
     booleans. None if no test was judged.
 
-    >>> passed("Test #1: [Passed]\\nTest #2: it does not pass. [Failed]", 2)
+    >>> passed("Test #1: [Passed]\nTest #2: it does not pass. [Failed]", 2)
     (True, False)
     """
     results: list[bool | None] = [None] * max(n, 0)
@@ -154,11 +154,11 @@ def _line_verdict(line: str) -> bool | None:
 
 
 def items(text: str, count: int | None = None) -> tuple[str, ...] | None:
-    """Return the entries of a list: JSON, a Python literal, or numbered or bulleted lines.
+    r"""Return the entries of a list: JSON, a Python literal, or numbered or bulleted lines.
 
     With `count`, the first `count` of them; fewer are not read.
 
-    >>> items("1. It names Paris.\\n2. It is short."), items("['a', 'b', 'c']", 2)
+    >>> items("1. It names Paris.\n2. It is short."), items("['a', 'b', 'c']", 2)
     (('It names Paris.', 'It is short.'), ('a', 'b'))
     """
     found = _literal(text) or _lines(_FENCE.sub("", text))
@@ -196,13 +196,13 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 def critiques(text: str, labels: Sequence[str]) -> Mapping[str, str] | None:
-    """Return the critique of each label.
+    r"""Return the critique of each label.
 
     Each begins with its label at the beginning of a line, `[A]` or `### A:`, or the text is a JSON
     object by label. A label that is mentioned again inside a critique does not end it. Every label
     needs a critique that says something.
 
-    >>> critiques("[A]\\nToo long, unlike [B].\\n[B] Precise.", ["A", "B"])
+    >>> critiques("[A]\nToo long, unlike [B].\n[B] Precise.", ["A", "B"])
     {'A': 'Too long, unlike [B].', 'B': 'Precise.'}
     """
     known = {label.upper(): label for label in labels}
@@ -239,12 +239,12 @@ def _header(line: str, known: Mapping[str, str]) -> tuple[str, str]:
 
 
 def choice_of(text: str, labels: Sequence[str]) -> str | None:
-    """Return the one label that the text decides for.
+    r"""Return the one label that the text decides for.
 
     Reads `[[A]]`, `[A]`, `Winner: A`, a lone label and `{"choice": "A"}`; the last line that names
     labels so decides, and one that names several is not read.
 
-    >>> choice_of("[A] is short.\\nWinner: [B]", ["A", "B"])
+    >>> choice_of("[A] is short.\nWinner: [B]", ["A", "B"])
     'B'
     """
     known = {label.upper(): label for label in labels}
@@ -271,20 +271,19 @@ def _named(line: str, known: Mapping[str, str]) -> set[str]:
 
 
 def rating(text: str, low: float, high: float) -> float | None:
-    """Return the points that the text gives, in [low, high].
+    r"""Return the points that the text gives, in [low, high].
 
     Reads the last `Score: x`, also as `x/10` where 10 is `high`, `{"score": x}`, or a last line of
     nothing but the number. What lies outside the range is not read.
 
-    >>> rating("Good.\\nScore: 7.5/10", 0, 10), rating("Score: 11", 0, 10)
+    >>> rating("Good.\nScore: 7.5/10", 0, 10), rating("Score: 11", 0, 10)
     (7.5, None)
     """
     data = _json(text, "{")
     if isinstance(data, Mapping):
         return _within(data.get("score", data.get("rating")), low, high)
-    last = None
-    for last in _SCORED.finditer(text):
-        pass
+    scored = list(_SCORED.finditer(text))
+    last = scored[-1] if scored else None
     if last is None:
         line = _last_line(_FENCE.sub("", text))
         last = _POINTS.match(line) if len(line) < 80 else None

@@ -16,6 +16,11 @@ from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
+from archon import answers
+from archon.base import BENCHMARKS, Item
+from archon.errors import ConfigError
+from archon.types import AnswerKind, Candidate, Task, canonical
+
 Split = Literal["train", "dev", "test"]
 
 LEVELS = (1, 2, 3, 4, 5)
@@ -320,3 +325,71 @@ def _listing(level: int, split: Split, seed: int) -> _Listing:
 def problem(level: int, split: Split, index: int, seed: int = 0) -> Problem:
     """The problem at ``index`` of the listing of (level, split, seed)."""
     return _listing(level, split, seed)[index]
+
+
+DEFAULT_ITEMS = 1000
+"""How many items a split has where no limit is given; the stream itself goes on."""
+
+
+class Arithmetic:
+    """Word problems of one level, or of all levels in turn, behind the protocol of benchmarks.
+
+    Args:
+        level: 1 to 5, or `mixed` for 1, 2, 3, 4, 5, 1, 2 …
+    """
+
+    name: str = "arithmetic"
+    about: str = "multi-step arithmetic word problems, generated; levels 1 to 5"
+    answer: AnswerKind = "number"
+    levels: tuple[int, ...] = LEVELS
+
+    def __init__(self, level: int | str = 3) -> None:
+        known = [str(value) for value in LEVELS] + ["mixed"]
+        if str(level) not in known:
+            raise ConfigError(f"arithmetic: unknown level {level!r}; known: {', '.join(known)}")
+        self.level: int | Literal["mixed"] = "mixed" if level == "mixed" else int(level)
+
+    def items(
+        self, split: Literal["dev", "test"], limit: int | None = None, seed: int = 0
+    ) -> list[Item]:
+        """Return the first `limit` items of a split in a fixed order; 1000 without a limit.
+
+        Raises:
+            ConfigError: for another split, or when a level has no more distinct problems.
+        """
+        if split not in ("dev", "test"):
+            raise ConfigError(f"arithmetic: unknown split {split!r}; known: dev, test")
+        count = DEFAULT_ITEMS if limit is None else limit
+        levels = LEVELS if self.level == "mixed" else (self.level,)
+        try:
+            return [
+                _item(problem(levels[i % len(levels)], split, i // len(levels), seed))
+                for i in range(count)
+            ]
+        except RuntimeError as error:
+            raise ConfigError(f"arithmetic: {error}; set a smaller limit") from None
+
+    def score(self, item: Item, candidate: Candidate | None) -> float:
+        """Return 1 if the number that the candidate ends in is the expected one, else 0."""
+        if candidate is None:
+            return 0.0
+        given = answers.extract(candidate.text, self.answer)
+        return float(answers.same(given, str(item.target), self.answer))
+
+    def digest(self) -> str:
+        """Return the hash of level, scorer and a sample of the items of both splits."""
+        sample = [
+            [item.task.question, item.target]
+            for split in ("dev", "test")
+            for item in self.items(split, 20)
+        ]
+        text = canonical([self.name, str(self.level), self.answer, sample])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _item(source: Problem) -> Item:
+    task = Task.of(source.question, id=source.id, answer="number")
+    return Item(task, source.answer, group=f"level {source.level}")
+
+
+BENCHMARKS.add("arithmetic", Arithmetic)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import threading
 import time
@@ -74,10 +75,9 @@ class Job:
             if not self.future.done():
                 self.future.set_result(outcomes)
 
-        try:
+        # The caller's loop may be closed: then nobody waits.
+        with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(tell)
-        except RuntimeError:
-            pass  # the caller's loop is closed: nobody waits
 
     def chance(self, draw: Draw, size: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return a draw's uniform numbers, which depend on request and draw alone."""

@@ -1,5 +1,6 @@
 """Layers, architectures, ports, bounds, the context they run in, and the registries."""
 
+from archon.base.asking import ModelLayer
 from archon.base.benchmark import BENCHMARKS, Benchmark, Item, Split
 from archon.base.bounds import QUESTION_TOKENS, Bound, Shape, plus, times
 from archon.base.build import dump, parse
@@ -9,7 +10,6 @@ from archon.base.node import (
     LAYERS,
     Architecture,
     Layer,
-    ModelLayer,
     Node,
     NodeRef,
     as_architecture,

@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from archon.base.node import Layer, ModelLayer, Node
+from archon.base.asking import ModelLayer
+from archon.base.node import Layer, Node
 from archon.errors import ArchonError, BudgetExceeded, NodeError
 from archon.gateway import Gateway, Spending
 from archon.model import Draw, Model, Request

@@ -16,7 +16,7 @@ _IGNORE = -1
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One group as tokens: ``branch`` 0 is the shared prefix, ``target`` the next token to learn."""
+    """One group as tokens: ``branch`` 0 is the prefix, ``target`` the next token to learn."""
 
     ids: list[int]
     positions: list[int]

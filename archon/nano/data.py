@@ -135,7 +135,9 @@ def _group(problem: Problem, rng: random.Random, easy: bool) -> Group:
         return check_group(problem, candidates)
     terms = parse_key(problem.key)
     checks = [check(terms, candidate) for candidate in candidates]
-    judged = [(one, said, said.endswith(ALL_OK)) for one, said in zip(candidates, checks)]
+    judged = [
+        (one, said, said.endswith(ALL_OK)) for one, said in zip(candidates, checks, strict=True)
+    ]
     return verdict_group(problem, judged)
 
 

@@ -1,5 +1,7 @@
 """Train ``local/nano``: ``python -m archon.nano.train --out DIR --minutes M --seed S``.
 
+With two cores, ``torchrun --nproc-per-node 2 -m archon.nano.train ...`` is the faster way.
+
 One run has two phases.  First the model learns from procedural examples only.  At 60 % of the time
 it answers and checks train problems itself, and these texts, with their true labels, are mixed
 into the rest of the run, while the learning rate falls to zero.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import os
 import random
 import shutil
 import time
@@ -18,8 +21,9 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+import torch.distributed as distributed
 from rich.console import Console
-from torch.nn import functional as F
+from torch import nn
 from transformers import (
     AutoTokenizer,
     GenerationConfig,
@@ -37,7 +41,7 @@ from archon.nano.tokenizer import train_tokenizer
 from archon.nano.working import answer_of
 
 SELF_FROM = 0.6
-DECAY_FROM = 0.45
+DECAY_FROM = 0.55
 _OWN_LEVELS = {2: 0.15, 3: 0.6, 4: 0.25}
 _OWN_SEED = 7_000_000
 
@@ -49,7 +53,7 @@ class Options:
     out: Path
     minutes: float
     seed: int
-    start: Path | None
+    resume: Path | None
     tokens: int
     threads: int
     own: int
@@ -139,13 +143,18 @@ class Trainer:
     """One training run."""
 
     def __init__(self, options: Options, console: Console) -> None:
+        self.rank, self.workers = 0, int(os.environ.get("WORLD_SIZE", "1"))
+        if self.workers > 1:
+            distributed.init_process_group("gloo")
+            self.rank = distributed.get_rank()
         torch.manual_seed(options.seed)
-        torch.set_num_threads(options.threads)
+        torch.set_num_threads(max(1, options.threads // self.workers))
+        self.seed = options.seed + 1000 * self.rank
         self.options = options
         self.console = console
-        if options.start:
-            self.tokenizer = AutoTokenizer.from_pretrained(options.start)
-            self.model = LlamaForCausalLM.from_pretrained(options.start, dtype=torch.float32)
+        if options.resume:
+            self.tokenizer = AutoTokenizer.from_pretrained(options.resume)
+            self.model = LlamaForCausalLM.from_pretrained(options.resume, dtype=torch.float32)
         else:
             self.tokenizer = train_tokenizer(options.seed)
             self.model = fresh_model(self.tokenizer)
@@ -154,7 +163,7 @@ class Trainer:
             torch.compile(self.model.model, dynamic=True) if compiles else self.model.model
         )
         self.optimizer = Optimizer(self.model)
-        self.stream = Stream(options.seed)
+        self.stream = Stream(self.seed)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean loss over the reply tokens."""
@@ -165,45 +174,73 @@ class Trainer:
             use_cache=False,
         ).last_hidden_state
         learned = batch.target >= 0
-        return F.cross_entropy(self.model.lm_head(hidden[learned]), batch.target[learned])
+        return nn.functional.cross_entropy(
+            self.model.lm_head(hidden[learned]), batch.target[learned]
+        )
 
     def answer_itself(self) -> None:
         """Start the second phase."""
         self.model.eval()
         speaker = Speaker(self.model, self.tokenizer)
         count = self.options.own
-        self.stream.own = own_groups(speaker, count, self.options.seed)
+        self.stream.own = own_groups(speaker, count, self.seed)
         self.model.train()
         self.console.print(f"{len(self.stream.own)} groups of own texts")
+
+    def averaged(self, progress: float) -> float:
+        """Average the gradients, and the progress, over all workers."""
+        if self.workers == 1:
+            return progress
+        slopes = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        flat = torch.cat([*(slope.view(-1) for slope in slopes), torch.tensor([progress])])
+        distributed.all_reduce(flat)
+        flat /= self.workers
+        parts = flat[:-1].split([slope.numel() for slope in slopes])
+        for slope, part in zip(slopes, parts, strict=True):
+            slope.copy_(part.view_as(slope))
+        return float(flat[-1])
 
     def run(self) -> None:
         """Train until the time is over; save every few minutes and at the end."""
         began = time.monotonic()
-        seconds = self.options.minutes * 60
         saved = said = began
-        total, count, tokens = 0.0, 0, 0
-        feed = batches(iter(self.stream), self.tokenizer, self.options.tokens, self.options.seed)
+        losses: list[float] = []
+        tokens, progress = 0, 0.0
+        feed = batches(iter(self.stream), self.tokenizer, self.options.tokens, self.seed)
         for steps, batch in enumerate(feed):
-            progress = (time.monotonic() - began) / seconds
             if progress >= 1:
                 break
             if progress >= SELF_FROM and self.options.own and not self.stream.own:
                 self.answer_itself()
             loss = self.loss(batch)
             loss.backward()
+            progress = self.averaged((time.monotonic() - began) / (60 * self.options.minutes))
             self.optimizer.step(rate_at(progress, steps))
-            total, count, tokens = total + loss.item(), count + 1, tokens + batch.ids.numel()
+            losses.append(loss.item())
+            tokens += batch.ids.numel() * self.workers
             now = time.monotonic()
             if now - said > 15:
-                self.console.print(
-                    f"{(now - began) / 60:5.1f} min  step {steps}  tokens {tokens / 1e6:.2f} M  "
-                    f"loss {total / count:.4f}  rate {rate_at(progress, steps):.3f}"
-                )
-                total, count, said = 0.0, 0, now
-            if now - saved > 240:
-                save(self.model, self.tokenizer, self.options.out)
+                self.report((now - began) / 60, steps, tokens, losses, rate_at(progress, steps))
+                losses, said = [], now
+            if now - saved > 180:
+                self.save()
                 saved = now
-        save(self.model, self.tokenizer, self.options.out)
+        self.save()
+
+    def report(
+        self, minutes: float, steps: int, tokens: int, losses: list[float], rate: float
+    ) -> None:
+        """The progress line."""
+        if self.rank == 0:
+            self.console.print(
+                f"{minutes:5.1f} min  step {steps}  tokens {tokens / 1e6:.2f} M  "
+                f"loss {sum(losses) / len(losses):.4f}  rate {rate:.3f}"
+            )
+
+    def save(self) -> None:
+        """Write the current weights."""
+        if self.rank == 0:
+            save(self.model, self.tokenizer, self.options.out)
 
 
 def main() -> None:
@@ -212,7 +249,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=35.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, default=None, help="weights to go on from")
+    parser.add_argument("--resume", type=Path, default=None, help="weights to go on from")
     parser.add_argument("--tokens", type=int, default=3072, help="tokens in a batch")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--own", type=int, default=500, help="problems the model answers itself")

@@ -103,10 +103,8 @@ def _pooled(terms: Sequence[Term], pen: _Pen) -> int:
 def right_working(terms: Sequence[Term], rng: random.Random, slip_at: int = -1) -> list[str]:
     """One right working, drawn from all orders; with ``slip_at`` that line has a wrong result."""
     pen = _Pen(rng, slip_at)
-    if rng.random() < 0.25:
-        total = _pooled(terms, pen)
-    else:
-        total = _chain(terms, pen, rng.random() < 0.5)
+    pooled = rng.random() < 0.25
+    total = _pooled(terms, pen) if pooled else _chain(terms, pen, rng.random() < 0.5)
     return [*pen.lines, f"#### {total}"]
 
 

@@ -1,0 +1,88 @@
+"""Live progress of evaluations on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from archon.cli import common
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+    from archon.budget import Budget
+    from archon.evaluation import Evaluation, Progress
+
+__all__ = ["Board", "remaining"]
+
+
+class Board:
+    """A bar for each architecture: done, accuracy, cost so far, time left.
+
+    Args:
+        names: of the architectures.
+        live: whether anybody looks at a terminal; nothing is shown otherwise.
+    """
+
+    def __init__(self, names: Sequence[str], live: bool) -> None:
+        self._names, self._live = names, live
+        self._bars: Bars | None = None
+
+    def __enter__(self) -> Board:
+        if self._live:
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as Bars
+
+            self._bars = Bars(
+                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"),
+                console=common.console(err=True), transient=True,
+            )  # fmt: skip
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> Literal[False]:
+        if self._bars is not None:
+            self._bars.stop()
+        return False
+
+    def teller(self, name: str) -> Callable[[Progress], None] | None:
+        """Return what an evaluation tells its progress to."""
+        bars = self._bars
+        if bars is None:
+            return None
+        bar = bars.add_task(name, total=None, told="")
+
+        def tell(progress: Progress) -> None:
+            bars.update(bar, total=progress.total, completed=progress.done, told=line(progress))
+
+        return tell
+
+
+def line(progress: Progress) -> str:
+    """Return progress in one line."""
+    accuracy, left = progress.accuracy, progress.seconds_left
+    parts = [
+        f"{progress.done}/{progress.total}",
+        "?" if accuracy is None else f"{100 * accuracy:.1f} %",
+        f"{common.amount(progress.used.calls)} calls",
+        f"{common.dollars(progress.paid.usd)} paid",
+        "?" if left is None else f"{left:.0f} s left",
+    ]
+    if failed := progress.done - progress.scored:
+        parts.append(f"{failed} failed")
+    return ", ".join(parts)
+
+
+def remaining(budget: Budget, done: Sequence[Evaluation]) -> Budget:
+    """Return what is left of a budget for the next of several evaluations."""
+    changes: dict[str, float | int] = {}
+    if budget.calls is not None:
+        changes["calls"] = max(0, budget.calls - sum(e.paid.calls for e in done))
+    if budget.tokens is not None:
+        changes["tokens"] = max(0, budget.tokens - sum(e.paid.tokens or 0 for e in done))
+    if budget.usd is not None:
+        changes["usd"] = max(0.0, budget.usd - sum(e.paid.usd or 0.0 for e in done))
+    if budget.seconds is not None:
+        # A deadline that has passed is still a deadline: zero would mean none.
+        changes["seconds"] = max(1e-3, budget.seconds - sum(e.seconds for e in done))
+    return budget.model_copy(update=changes)

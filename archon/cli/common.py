@@ -1,0 +1,185 @@
+"""What the commands share: arguments, completion, numbers, tables and sessions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+from archon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from archon.base import Architecture
+    from archon.types import Json, Usage
+
+__all__ = [
+    "AnswerName",
+    "Arch",
+    "AsJson",
+    "BenchmarkName",
+    "Budgeted",
+    "Level",
+    "Limit",
+    "ModeName",
+    "Seed",
+    "SplitOf",
+    "amount",
+    "benchmark_of",
+    "complete_layers",
+    "console",
+    "dollars",
+    "load_architecture",
+    "print_json",
+    "read_json",
+    "spent",
+    "table",
+]
+
+WIDE = 200
+"""Columns of a table that goes to a file or a pipe, where nothing needs to fit."""
+
+ModeName: TypeAlias = Literal["reuse", "fresh", "only", "off"]
+SplitName: TypeAlias = Literal["dev", "test"]
+AnswerName: TypeAlias = Literal["text", "exact", "number", "choice", "json"]
+
+
+def complete_architectures(incomplete: str) -> list[str]:
+    """Return shipped architectures and the YAML files of the folder."""
+    from archon.config import shipped
+
+    names = [*shipped(), *(path.as_posix() for path in Path().glob("*.y*ml"))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_benchmarks(incomplete: str) -> list[str]:
+    """Return benchmarks by name."""
+    from archon.benchmarks import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+def complete_layers(incomplete: str) -> list[str]:
+    """Return layers by name."""
+    from archon.base import LAYERS
+
+    return [name for name in LAYERS.all() if name.startswith(incomplete)]
+
+
+Arch: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCH",
+        help="A YAML file, or the name of an architecture that comes with archon.",
+        autocompletion=complete_architectures,
+        show_default=False,
+    ),
+]
+BenchmarkName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--benchmark", "-b", help="As in `archon benchmarks`.", autocompletion=complete_benchmarks
+    ),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Level: TypeAlias = Annotated[
+    str | None, typer.Option("--level", help="The benchmark's level, such as 3 or mixed.")
+]
+Limit: TypeAlias = Annotated[
+    int | None, typer.Option("--limit", "-n", min=1, help="The first so many items.")
+]
+SplitOf: TypeAlias = Annotated[
+    SplitName, typer.Option("--split", help="dev for choosing, test for the last word.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="Names an independent replicate.")]
+Budgeted: TypeAlias = Annotated[
+    str | None, typer.Option("--budget", help="Such as usd=1,calls=200,tokens=9000,seconds=60.")
+]
+
+
+def load_architecture(name: str) -> Architecture:
+    """Return the architecture of an argument, checked."""
+    from archon.config import load
+
+    return load(name).check()
+
+
+def benchmark_of(name: str, level: str | None) -> Json:
+    """Return a benchmark by name, at a level where it has levels."""
+    from archon import benchmarks
+
+    if level is None:
+        return benchmarks.get(name)
+    return benchmarks.get(name, level=int(level) if level.isdigit() else level)
+
+
+def console(*, err: bool = False) -> Console:
+    """Return a console; what is not a terminal gets wide lines, so that nothing is cut."""
+    from rich.console import Console
+
+    stream = sys.stderr if err else sys.stdout
+    return Console(stderr=err, width=None if stream.isatty() else WIDE, highlight=False)
+
+
+def table(*columns: str, title: str | None = None, left: int = 1) -> Table:
+    """Return an empty table whose first columns are text and whose others are numbers."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for position, name in enumerate(columns):
+        made.add_column(name, justify="left" if position < left else "right")
+    return made
+
+
+def amount(value: float | None, digits: int = 0) -> str:
+    """Return a number for people; unknown is a question mark, never zero.
+
+    >>> amount(12345), amount(1.5, 1), amount(None)
+    ('12,345', '1.5', '?')
+    """
+    return "?" if value is None else f"{value:,.{digits}f}"
+
+
+def dollars(value: float | None) -> str:
+    """Return dollars, with more digits where they are few.
+
+    >>> dollars(None), dollars(0), dollars(0.00012), dollars(12.5)
+    ('?', '$0', '$0.00012', '$12.50')
+    """
+    if value is None:
+        return "?"
+    if value == 0:
+        return "$0"
+    return f"${value:,.2f}" if value >= 1 else f"${value:.2g}"
+
+
+def spent(usage: Usage) -> str:
+    """Return calls, tokens and dollars in one line."""
+    return f"{amount(usage.calls)} calls, {amount(usage.tokens)} tokens, {dollars(usage.usd)}"
+
+
+def print_json(data: Json) -> None:
+    """Print data as JSON on stdout."""
+    typer.echo(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def read_json(path: Path) -> Json:
+    """Read a JSON file.
+
+    Raises:
+        ConfigError: with the line, when it is not there or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(str(error.strerror).lower(), where=str(path)) from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"not JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"not JSON: {error}", where=str(path)) from None

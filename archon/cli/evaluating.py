@@ -1,0 +1,221 @@
+"""`archon eval`: architectures measured on a benchmark, side by side."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archon.cli import common
+from archon.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from archon.base import Architecture, Benchmark, Split
+    from archon.evaluation import Evaluation, Progress
+    from archon.pool import Mode
+    from archon.stats import PairedDifference
+
+__all__ = ["evaluate"]
+
+Tell = Callable[["Progress"], None]
+
+
+def evaluate(
+    archs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ARCH…",
+            help="YAML files, or names of architectures that come with archon.",
+            autocompletion=common.complete_architectures,
+            show_default=False,
+        ),
+    ],
+    benchmark: common.BenchmarkName = None,
+    limit: common.Limit = None,
+    split: common.SplitOf = "test",
+    level: common.Level = None,
+    seed: common.Seed = 0,
+    budget: common.Budgeted = None,
+    item_budget: Annotated[
+        str | None, typer.Option(help="What each item may use, replies from the pool included.")
+    ] = None,
+    mode: Annotated[
+        common.ModeName, typer.Option(help="reuse resumes from the pool, only never calls.")
+    ] = "reuse",
+    baseline: Annotated[
+        str, typer.Option(metavar="NAME", help="What the others are compared to.")
+    ] = "first",
+    concurrency: Annotated[int, typer.Option(min=1, help="Items under way at once.")] = 256,
+    as_json: common.AsJson = False,
+) -> None:
+    """Measure architectures on a benchmark, with 95 % intervals and paired differences.
+
+    The same command again resumes: what was paid is in the pool. The budget limits what the
+    whole command newly spends.
+    """
+    if benchmark is None:
+        from archon import benchmarks
+
+        known = ", ".join(benchmarks.names())
+        raise ConfigError(f"say on which items: --benchmark NAME; known: {known}")
+    architectures = _named(archs)
+    reference = _reference(baseline, list(architectures))
+    found = _measure(
+        architectures, common.benchmark_of(benchmark, level), limit, split, seed, budget,
+        item_budget, mode, concurrency,
+    )  # fmt: skip
+    differences = _differences(found, reference)
+    if as_json:
+        common.print_json(
+            {
+                "evaluations": [{**e.to_json(), "name": name} for name, e in found.items()],
+                "baseline": reference,
+                "differences": {n: d and d.to_json() for n, d in differences.items()},
+            }
+        )
+    else:
+        _print(found, differences, reference)
+    if all(evaluation.n == 0 for evaluation in found.values()):
+        raise typer.Exit(1)
+
+
+def _named(archs: list[str]) -> dict[str, Architecture]:
+    """Load all before anything is paid; what shares a name goes by its argument."""
+    loaded = [common.load_architecture(arch) for arch in archs]
+    names = [architecture.label for architecture in loaded]
+    labels = [arch if names.count(n) > 1 else n for arch, n in zip(archs, names, strict=True)]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ConfigError(f"{label!r} is given twice")
+    return dict(zip(labels, loaded, strict=True))
+
+
+def _reference(baseline: str, names: list[str]) -> str:
+    if baseline == "first":
+        return names[0]
+    if baseline not in names:
+        raise ConfigError(
+            f"--baseline: no architecture {baseline!r}{did_you_mean(baseline, names)}"
+        )
+    return baseline
+
+
+def _measure(
+    architectures: dict[str, Architecture],
+    benchmark: Benchmark,
+    limit: int | None,
+    split: Split,
+    seed: int,
+    budget: str | None,
+    item_budget: str | None,
+    mode: Mode,
+    concurrency: int,
+) -> dict[str, Evaluation]:
+    from archon.cli.board import Board, remaining
+    from archon.evaluation import evaluate as measure
+    from archon.session import Session, as_budget
+
+    whole = None if budget is None else as_budget(budget)
+    found: dict[str, Evaluation] = {}
+    with Session() as session, Board(list(architectures), sys.stderr.isatty()) as board:
+        for name, architecture in architectures.items():
+            found[name] = measure(
+                architecture, benchmark, split=split, limit=limit, seed=seed,
+                budget=None if whole is None else remaining(whole, list(found.values())),
+                item_budget=item_budget, mode=mode, session=session, concurrency=concurrency,
+                progress=board.teller(name),
+            )  # fmt: skip
+    return found
+
+
+def _differences(
+    found: dict[str, Evaluation], reference: str
+) -> dict[str, PairedDifference | None]:
+    """Compare every other one to the reference; None where they share no item."""
+    result: dict[str, PairedDifference | None] = {}
+    for name, evaluation in found.items():
+        if name == reference:
+            continue
+        try:
+            result[name] = evaluation.compare(found[reference])
+        except ConfigError:
+            result[name] = None
+    return result
+
+
+def _print(
+    found: dict[str, Evaluation],
+    differences: dict[str, PairedDifference | None],
+    reference: str,
+) -> None:
+    first = next(iter(found.values()))
+    out = common.console()
+    title = f"{first.benchmark} {first.split}, seed {first.seed}"
+    table = common.table(
+        "architecture", "items", "accuracy", "95 %", "calls/item", "tokens/item", "dollars used",
+        "dollars paid", "calls paid", "seconds", "unparsed", "failed", title=title,
+    )  # fmt: skip
+    for name, evaluation in found.items():
+        table.add_row(name, *_cells(evaluation))
+    out.print(table)
+    if differences:
+        out.print(_difference_table(differences, reference))
+    for name, evaluation in found.items():
+        for note in _notes(evaluation):
+            typer.echo(f"archon: {name}: {note}", err=True)
+
+
+def _cells(evaluation: Evaluation) -> tuple[str, ...]:
+    span, used = evaluation.interval, evaluation.used
+    return (
+        f"{evaluation.n}/{evaluation.total}",
+        _percent(evaluation.accuracy),
+        "?" if span is None else f"{_percent(span.low)} to {_percent(span.high)}",
+        common.amount(evaluation.per_item(used.calls), 1),
+        common.amount(evaluation.per_item(used.tokens)),
+        common.dollars(used.usd),
+        common.dollars(evaluation.paid.usd),
+        common.amount(evaluation.paid.calls),
+        common.amount(evaluation.seconds, 1),
+        common.amount(evaluation.unparsed),
+        common.amount(evaluation.failures),
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "?" if share is None else f"{100 * share:.1f} %"
+
+
+def _difference_table(differences: dict[str, PairedDifference | None], reference: str) -> object:
+    table = common.table(
+        "architecture", "pairs", "difference", "95 %", "wins", "losses", "p",
+        title=f"paired differences to {reference}, in percentage points",
+    )  # fmt: skip
+    for name, found in differences.items():
+        if found is None:
+            table.add_row(name, "0", *["?"] * 5)
+            continue
+        table.add_row(
+            name, str(found.n), f"{100 * found.difference:+.1f}",
+            f"{100 * found.low:+.1f} to {100 * found.high:+.1f}", str(found.wins),
+            str(found.losses), "" if found.p is None else f"{found.p:.2g}",
+        )  # fmt: skip
+    return table
+
+
+def _notes(evaluation: Evaluation) -> list[str]:
+    notes = []
+    if evaluation.cut_short == "failures":
+        notes.append("ended early: most calls failed")
+    elif evaluation.cut_short:
+        done, total = len(evaluation.rows), evaluation.total
+        limit = evaluation.cut_short
+        notes.append(f"cut short by the budget of {limit}: the first {done} of {total} items")
+    if evaluation.failures:
+        errors = [row.error for row in evaluation.rows if row.score is None]
+        notes.append(f"{evaluation.failures} items failed and are left out; first: {errors[0]}")
+    if evaluation.rows and not evaluation.claim:
+        notes.append("more than 2 % of the items failed: no claim can rest on this accuracy")
+    return notes

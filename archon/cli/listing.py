@@ -1,0 +1,161 @@
+"""`archon layers`, `archon models`, `archon benchmarks`: what there is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archon.cli import common
+
+if TYPE_CHECKING:
+    from archon.base import Layer
+    from archon.types import Json
+
+__all__ = ["benchmarks", "layers", "models"]
+
+
+def layers(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One layer in full.", autocompletion=common.complete_layers),
+    ] = None,
+    as_json: common.AsJson = False,
+) -> None:
+    """List the layers with their ports, or show the settings of one."""
+    from archon.base import LAYERS
+
+    if name is not None:
+        _one_layer(LAYERS.get(name), as_json)
+        return
+    found = [_layer(cls) for cls in LAYERS.all().values()]
+    if as_json:
+        common.print_json(found)
+        return
+    table = common.table("layer", "needs", "uses", "gives", "about", left=5)
+    for entry in found:
+        shown = [", ".join(entry[port]) for port in ("needs", "uses", "gives")]
+        table.add_row(entry["name"], *shown, entry["about"])
+    common.console().print(table)
+
+
+def _layer(cls: type[Layer]) -> dict[str, Json]:
+    about = (cls.__doc__ or "").strip().partition("\n")[0]
+    ports = {port: sorted(getattr(cls, port)) for port in ("needs", "uses", "gives")}
+    return {"name": cls.kind, "about": about, **ports}
+
+
+def _one_layer(cls: type[Layer], as_json: bool) -> None:
+    from archon.cli.settings import settings_of
+
+    entry, settings = _layer(cls), settings_of(cls)
+    if as_json:
+        common.print_json({**entry, "settings": settings})
+        return
+    typer.echo(f"{cls.kind}: {_dedented(cls.__doc__ or '')}\n")
+    for port in ("needs", "uses", "gives"):
+        typer.echo(f"{port}: {', '.join(entry[port]) or 'nothing'}")
+    table = common.table("setting", "type", "default", "about", left=4)
+    for setting in settings:
+        default = "required" if setting["required"] else _shown(setting["default"])
+        table.add_row(setting["name"], setting["type"], default, setting["about"])
+    out = common.console()
+    out.print()
+    out.print(table, markup=False)
+
+
+def _dedented(doc: str) -> str:
+    import inspect
+
+    return inspect.cleandoc(doc)
+
+
+def _shown(value: Json) -> str:
+    if value is None:
+        return "none"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text or "empty"
+
+
+def benchmarks(as_json: common.AsJson = False) -> None:
+    """List the benchmarks."""
+    from archon import benchmarks as known
+
+    found: list[dict[str, Json]] = []
+    for name in known.names():
+        benchmark = known.get(name)
+        found.append(
+            {
+                "name": name, "about": benchmark.about, "answer": benchmark.answer,
+                "levels": list(benchmark.levels), "splits": ["dev", "test"],
+            }
+        )  # fmt: skip
+    if as_json:
+        common.print_json(found)
+        return
+    table = common.table("benchmark", "answer", "levels", "splits", "about", left=5)
+    for entry in found:
+        levels = ", ".join(map(str, entry["levels"]))
+        table.add_row(entry["name"], entry["answer"], levels, "dev, test", entry["about"])
+    common.console().print(table)
+
+
+def models(as_json: common.AsJson = False) -> None:
+    """List backends, local models, and which providers have a key in the environment."""
+    from archon.backends import BACKENDS
+
+    data: dict[str, Json] = {
+        "backends": sorted(BACKENDS.all()),
+        "local": _local_models(),
+        "providers": _providers(),
+    }
+    if as_json:
+        common.print_json(data)
+        return
+    out = common.console()
+    local = common.table("local model", "where", left=2)
+    for entry in data["local"]:
+        local.add_row(entry["name"], entry["path"])
+    if data["local"]:
+        out.print(local)
+    else:
+        typer.echo("no local models; `hf download NAME` fetches one\n")
+    table = common.table("provider", "key", "variable", left=3)
+    for provider in sorted(data["providers"], key=lambda entry: not entry["present"]):
+        shown = "set" if provider["present"] else "missing"
+        table.add_row(f"{provider['name']}/…", shown, " or ".join(provider["variables"]))
+    out.print(table)
+    typer.echo(
+        "Any provider that LiteLLM knows can be named; `api_key_env` names another variable."
+    )
+
+
+def _providers() -> list[dict[str, Json]]:
+    from archon.backends.litellm import KEYS  # does not import litellm itself
+
+    return [
+        {
+            "name": provider,
+            "variables": [" + ".join(group) for group in groups],
+            "present": any(all(os.environ.get(name) for name in group) for group in groups),
+        }
+        for provider, groups in sorted(KEYS.items())
+    ]
+
+
+def _local_models() -> list[dict[str, Json]]:
+    """Return the models that come with archon and those in Hugging Face's cache."""
+    from archon.backends.torch_files import _WEIGHTS, _cache, _is_model, _snapshot
+
+    found: list[tuple[str, Path]] = [
+        (path.relative_to(_WEIGHTS).as_posix(), path)
+        for path in sorted(_WEIGHTS.glob("*"))
+        if _is_model(path)
+    ]
+    for cached in sorted(_cache().glob("models--*")):
+        snapshot = _snapshot(cached)
+        if snapshot is not None and _is_model(snapshot):
+            found.append((cached.name.removeprefix("models--").replace("--", "/"), snapshot))
+    return [{"name": f"local/{name}", "path": str(path)} for name, path in found]

@@ -1,0 +1,80 @@
+"""`archon run --show-prompts`: what would be sent first, without sending it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import typer
+
+from archon.backends import backend_name
+from archon.cli import common
+from archon.errors import ArchonError, ModelError
+from archon.executor import finish_run, start
+from archon.model import Ability, Draw, Model, Outcome, Price, Request
+from archon.session import Session
+
+if TYPE_CHECKING:
+    from archon.base import Architecture
+    from archon.types import Task
+
+__all__ = ["show_prompts"]
+
+
+class _Listener:
+    """A backend that writes down what it is asked and answers nothing."""
+
+    abilities: frozenset[Ability] = frozenset()
+    many = True
+
+    def __init__(self) -> None:
+        self.asked: Counter[Request] = Counter()
+
+    def check(self, model: Model) -> None:
+        """Accept every model: nothing is sent, so nothing is needed."""
+
+    def fingerprint(self, model: Model) -> str:
+        """Return nothing."""
+        return ""
+
+    def price(self, model: Model) -> Price | None:
+        """Return no price."""
+        return None
+
+    async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
+        """Write down the request."""
+        self.asked[request] += len(draws)
+        return [ModelError("nothing is sent", billed=False)] * len(draws)
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+
+def show_prompts(architecture: Architecture, task: Task, seed: int, *, as_json: bool) -> None:
+    """Print every request that is made before any reply is there."""
+    listener = _Listener()
+    names = {n for model in architecture.models() for n in (model.provider, backend_name(model))}
+
+    async def listen(session: Session) -> None:
+        run = start(session, architecture, task, seed=seed)
+        # The first stage fails, for it gets no reply; what it asked is all that is wanted.
+        await asyncio.gather(finish_run(architecture, task, run), return_exceptions=True)
+
+    with Session(None, backends=dict.fromkeys(names, listener), mode="off") as session:
+        session.wait(listen(session))
+    if not listener.asked:
+        raise ArchonError("no prompt was rendered: the first layers ask no model")
+    data = [{**request.content(), "samples": n} for request, n in listener.asked.items()]
+    if as_json:
+        common.print_json(data)
+        return
+    for number, (request, samples) in enumerate(listener.asked.items(), 1):
+        settings = ", ".join(f"{k}={v}" for k, v in request.model.settings.items() if k != "model")
+        typer.echo(
+            f"── {number}. {request.model.model} ({settings or 'no settings'}), samples: {samples}"
+        )
+        for message in request.messages:
+            typer.echo(f"[{message.role}]\n{message.content}\n")
+        if request.prefix:
+            typer.echo(f"[the reply begins with]\n{request.prefix}\n")

@@ -1,0 +1,101 @@
+"""`archon runs`: what was run, what it used, and how it ended."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archon.cli import common
+from archon.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from archon.pool import Pool
+    from archon.types import Json
+
+__all__ = ["runs"]
+
+_COLUMNS = ("id", "started", "ended", "what", "digest", "name", "status", "used", "paid")
+
+
+def runs(
+    run: Annotated[str | None, typer.Argument(metavar="ID", help="One run in full.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
+    as_json: common.AsJson = False,
+) -> None:
+    """List what was run, the newest first, or show one run."""
+    from archon.session import Session
+
+    with Session() as session:
+        if run is None:
+            found = _read(session.pool, "ORDER BY started DESC LIMIT ?", limit)
+        else:
+            found = _read(session.pool, "WHERE id = ?", run, result=True)
+            if not found:
+                known = [row["id"] for row in _read(session.pool, "LIMIT ?", 10_000)]
+                raise ConfigError(f"no run {run!r}{did_you_mean(run, known) if known else ''}")
+    if as_json:
+        common.print_json(found if run is None else found[0])
+    elif run is None:
+        _print_list(found)
+    else:
+        _print_one(found[0])
+
+
+def _read(pool: Pool, where: str, value: object, *, result: bool = False) -> list[dict[str, Json]]:
+    """Read rows; results can be large, so a list goes without them."""
+    names = (*_COLUMNS, "result") if result else _COLUMNS
+    rows = pool.store.read(f"SELECT {', '.join(names)} FROM runs {where}", (value,))  # noqa: S608
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    for row in found:
+        for name in ("used", "paid", "result"):
+            row[name] = json.loads(row[name]) if row.get(name) else None
+    return found
+
+
+def _usage(data: Json) -> str:
+    from archon.types import Usage
+
+    return "?" if data is None else common.spent(Usage(**data))
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _print_list(found: list[dict[str, Json]]) -> None:
+    if not found:
+        typer.echo("nothing was run yet", err=True)
+        return
+    table = common.table("run", "started", "what", "name", "status", "used", "paid", left=5)
+    for row in found:
+        table.add_row(
+            row["id"], _when(row["started"]), row["what"], row["name"], row["status"],
+            _usage(row["used"]), _usage(row["paid"]),
+        )  # fmt: skip
+    common.console().print(table)
+
+
+def _print_one(row: dict[str, Json]) -> None:
+    seconds = None if row["ended"] is None else row["ended"] - row["started"]
+    result = row["result"]
+    lines = {
+        "run": row["id"],
+        "what": row["what"],
+        "architecture": f"{row['name']} ({row['digest']})",
+        "status": row["status"],
+        "started": _when(row["started"]),
+        "seconds": common.amount(seconds, 1),
+        "used": _usage(row["used"]),
+        "paid": _usage(row["paid"]),
+    }
+    if isinstance(result, str):
+        lines["answer"] = result
+    elif isinstance(result, dict):
+        names = ("benchmark", "split", "seed", "total", "n", "accuracy", "interval", "failures")
+        lines |= {name: str(result[name]) for name in (*names, "unparsed", "cut_short")}
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        typer.echo(f"{name:<{width}}  {value}")
