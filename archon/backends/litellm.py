@@ -22,22 +22,9 @@ from archon.types import Finish, Json, Part, Reply, TextPart, ToolCall, Usage, c
 __all__ = ["LiteLLM"]
 
 _RESERVED = frozenset(
-    [
-        "additional_drop_params",
-        "api_base",
-        "api_key",
-        "base_url",
-        "drop_params",
-        "fallbacks",
-        "max_retries",
-        "messages",
-        "mock_response",
-        "model",
-        "n",
-        "num_retries",
-        "stream",
-        "timeout",
-    ]
+    {"additional_drop_params", "api_base", "api_key", "base_url", "drop_params", "fallbacks"}
+    | {"max_retries", "messages", "mock_response", "model", "n", "num_retries", "stream"}
+    | {"timeout"}
 )
 """What `params` may not set: it would take retries, counts or keys out of archon's hands."""
 

@@ -55,7 +55,10 @@ KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
 """Variables that hold a provider's key: any one of the groups is enough, the first is usual."""
 
 _SECRET = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
-_LOOKS_SECRET = re.compile(r"(?i)\bbearer\s+[^\s'\",}]+|\b(?:sk|gsk|xai|pplx)-[\w\-*.]{6,}")
+_LOOKS_SECRET = re.compile(r"(?i)\bbearer\s+[^\s'\",}]+|\b(?:sk|gsk|xai|pplx)[-_][\w\-*.]{6,}")
+_CONTENT = frozenset({"content_filter", "content_policy_violation"})
+"""Codes with which providers refuse a prompt."""
+_UNREADABLE = ("Empty or invalid response from LLM endpoint", "provider returned 'choices' that")
 
 
 @cache
@@ -84,33 +87,48 @@ def _kind(error: Exception) -> tuple[FailureKind, bool]:
     kinds = library().exceptions
     status = getattr(error, "status_code", None)
     causes = list(_causes(error))
-    if any(isinstance(cause, json.JSONDecodeError) for cause in causes):
+    if _malformed(causes) or isinstance(error, kinds.APIResponseValidationError):
         return "malformed", True
-    if isinstance(error, (kinds.ContentPolicyViolationError, kinds.RejectedRequestError)):
+    refused = (kinds.ContentPolicyViolationError, kinds.RejectedRequestError)
+    if isinstance(error, refused) or _codes(causes) & _CONTENT:
         return "content", False
-    if isinstance(error, kinds.APIResponseValidationError):
-        return "malformed", True
     if isinstance(error, kinds.RateLimitError) or status == 429:
-        return ("fatal" if "insufficient_quota" in str(error) else "transient"), False
-    if isinstance(error, kinds.APIConnectionError) or status is None:
-        return _broken(error, causes)
+        said = " ".join(map(str, causes))
+        return ("fatal" if "insufficient_quota" in said else "transient"), False
+    if status is None or isinstance(error, kinds.APIConnectionError):
+        return _unanswered(causes)
     if status in (408, 409, 425) or status >= 500:
-        return "transient", True
+        return "transient", not _never_sent(causes)
     return "fatal", False
 
 
-def _broken(error: Exception, causes: list[BaseException]) -> tuple[FailureKind, bool]:
+def _malformed(causes: list[BaseException]) -> bool:
+    """Whether the provider's answer could not be read; LiteLLM often reports that as a 500."""
+    return any(
+        isinstance(cause, json.JSONDecodeError) or any(mark in str(cause) for mark in _UNREADABLE)
+        for cause in causes
+    )
+
+
+def _codes(causes: list[BaseException]) -> set[str]:
+    return {str(code) for cause in causes if (code := getattr(cause, "code", None))}
+
+
+def _unanswered(causes: list[BaseException]) -> tuple[FailureKind, bool]:
     """Judge an error that came without the provider's answer."""
     import httpx
 
-    never_sent = (ConnectionRefusedError, httpx.ConnectError, httpx.ConnectTimeout)
-    network = (OSError, httpx.TransportError, library().exceptions.APIConnectionError)
-    names = {type(cause).__name__ for cause in causes}
-    if any(isinstance(c, never_sent) for c in causes) or "ClientConnectorError" in names:
+    if _never_sent(causes):
         return "transient", False
-    if any(isinstance(cause, network) for cause in causes) or isinstance(error, TimeoutError):
-        return "transient", True
-    return "fatal", True
+    network = (OSError, httpx.TransportError, library().exceptions.APIConnectionError)
+    return ("transient" if any(isinstance(c, network) for c in causes) else "fatal"), True
+
+
+def _never_sent(causes: list[BaseException]) -> bool:
+    import httpx
+
+    unreached = (ConnectionRefusedError, httpx.ConnectError, httpx.ConnectTimeout)
+    return any(isinstance(cause, unreached) for cause in causes)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -13,6 +13,7 @@ from archon.base.node import (
     Node,
     NodeRef,
     as_architecture,
+    families,
     register,
 )
 from archon.base.places import Place
@@ -42,6 +43,7 @@ __all__ = [
     "Split",
     "as_architecture",
     "dump",
+    "families",
     "parse",
     "plus",
     "ports",

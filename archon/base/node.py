@@ -40,6 +40,7 @@ __all__ = [
     "Node",
     "NodeRef",
     "as_architecture",
+    "families",
     "register",
 ]
 
@@ -308,18 +309,8 @@ class Architecture(Node):
 
     @cached_property
     def members(self) -> Mapping[str, int]:
-        """Each layer's place among the layers of equal call signature, by path.
-
-        It is fixed by the architecture alone, never by who comes first: two nodes that ask the
-        same request get different draws, the same ones in every run.
-        """
-        seen: Counter[str] = Counter()
-        members: dict[str, int] = {}
-        for path, layer in self.walk():
-            signature = layer.signature()
-            members[path] = seen[signature]
-            seen[signature] += 1
-        return members
+        """Each layer's place in its family, by path."""
+        return families(self)
 
     def models(self) -> Iterator[Model]:
         """Yield every model that may be called, in listing order."""
@@ -377,6 +368,21 @@ def _joined(shapes: Sequence[Shape]) -> Shape:
     for shape in shapes[1:]:
         total = total.join(shape)
     return total
+
+
+def families(node: Node) -> dict[str, int]:
+    """Return each layer's place among the layers of equal call signature, by path.
+
+    It is fixed by the architecture alone, never by who comes first: two nodes that ask the same
+    request get different draws, the same ones in every run.
+    """
+    seen: Counter[str] = Counter()
+    members: dict[str, int] = {}
+    for path, layer in node.walk():
+        signature = layer.signature()
+        members[path] = seen[signature]
+        seen[signature] += 1
+    return members
 
 
 def _parts(node: Node) -> tuple[Place, ...]:

@@ -36,15 +36,26 @@ def layers(
         return
     table = common.table("layer", "needs", "uses", "gives", "about", left=5)
     for entry in found:
-        shown = [", ".join(entry[port]) for port in ("needs", "uses", "gives")]
+        shown = [_ports(entry, port) for port in ("needs", "uses", "gives")]
         table.add_row(entry["name"], *shown, entry["about"])
     common.console().print(table)
 
 
 def _layer(cls: type[Layer]) -> dict[str, Json]:
     about = (cls.__doc__ or "").strip().partition("\n")[0]
-    ports = {port: sorted(getattr(cls, port)) for port in ("needs", "uses", "gives")}
-    return {"name": cls.kind, "about": about, **ports}
+    ports: dict[str, Json] = {
+        port: sorted(getattr(cls, port)) for port in ("needs", "uses", "gives")
+    }
+    # Where the settings decide, the class alone says too little.
+    varies = [p for p, m in (("needs", "required"), ("gives", "provided")) if m in vars(cls)]
+    return {"name": cls.kind, "about": about, **ports, "by_settings": varies}
+
+
+def _ports(entry: dict[str, Json], port: str) -> str:
+    names = ", ".join(entry[port])
+    if port in entry["by_settings"]:
+        return f"{names} or as set" if names else "as set"
+    return names
 
 
 def _one_layer(cls: type[Layer], as_json: bool) -> None:
@@ -56,7 +67,7 @@ def _one_layer(cls: type[Layer], as_json: bool) -> None:
         return
     typer.echo(f"{cls.kind}: {_dedented(cls.__doc__ or '')}\n")
     for port in ("needs", "uses", "gives"):
-        typer.echo(f"{port}: {', '.join(entry[port]) or 'nothing'}")
+        typer.echo(f"{port}: {_ports(entry, port) or 'nothing'}")
     table = common.table("setting", "type", "default", "about", left=4)
     for setting in settings:
         default = "required" if setting["required"] else _shown(setting["default"])

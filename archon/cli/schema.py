@@ -133,18 +133,22 @@ def _model_schema(cls: Any) -> Json:
     class Generator(GenerateJsonSchema):
         def model_schema(self, schema: Any) -> Json:
             if schema["cls"] is Model and cls is not Model:
-                return _ref("model")
+                return {_HELD: "model"}
             return super().model_schema(schema)
 
         def is_instance_schema(self, schema: Any) -> Json:
             # Nodes are nested YAML; anything else that pydantic cannot describe is left open.
             held = schema["cls"]
-            return _ref("node") if isinstance(held, type) and issubclass(held, Node) else {}
+            return {_HELD: "node"} if isinstance(held, type) and issubclass(held, Node) else {}
 
         def handle_invalid_for_json_schema(self, schema: CoreSchema, error_info: str) -> Json:
             return {}
 
     return _inlined(cls.model_json_schema(schema_generator=Generator))
+
+
+_HELD = "x-archon"
+"""Stands where a reference into the whole file will be: pydantic follows its own only."""
 
 
 def _inlined(data: Json) -> Json:
@@ -156,6 +160,8 @@ def _inlined(data: Json) -> Json:
             return [walk(item) for item in value]
         if not isinstance(value, dict):
             return value
+        if _HELD in value:
+            return _ref(value[_HELD]) | {k: v for k, v in value.items() if k != _HELD}
         name = str(value.get("$ref", "")).removeprefix("#/$defs/")
         if name in own:
             return walk(own[name] | {k: v for k, v in value.items() if k != "$ref"})

@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 
-from hypothesis import assume, given, note
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archon.backends.fake import Fake
@@ -228,14 +228,14 @@ def keeps_ids(layer: Layer) -> None:
     @given(states(layer))
     def check(state: State) -> None:
         after = play(layer, state).after
-        assume(after is not None)
-        assert after is not None
+        if after is None:
+            return
         ids = [candidate.id for candidate in after.candidates]
         assert len(set(ids)) == len(ids), f"two candidates have one id: {ids}"
         old = {candidate.id: candidate for candidate in state.candidates}
         for candidate in after.candidates:
             if candidate.id not in old:
-                assert "candidates" in layer.provided(), "it writes, but does not give, candidates"
+                assert _writes(layer), "it writes, but does not give, candidates"
                 continue
             known = old[candidate.id]
             assert candidate.reply == known.reply, f"{candidate.id!r} has another text now"
@@ -245,6 +245,11 @@ def keeps_ids(layer: Layer) -> None:
     check()
 
 
+def _writes(layer: Layer) -> bool:
+    inner = (layer, *(nested for _, nested in layer.walk()))
+    return any("candidates" in one.provided() for one in inner)
+
+
 @_contract
 def ends_notes(layer: Layer) -> None:
     """A new candidate has no note of an old one, and an old one no note of another."""
@@ -252,8 +257,8 @@ def ends_notes(layer: Layer) -> None:
     @given(states(layer))
     def check(state: State) -> None:
         after = play(layer, state).after
-        assume(after is not None)
-        assert after is not None
+        if after is None:
+            return
         owner = {note: c.id for c in state.candidates for note in c.notes}
         for candidate in after.candidates:
             for known in candidate.notes:
@@ -333,7 +338,6 @@ def obeys_no_candidate(layer: Layer) -> None:
     for order in GARBAGE["instructions"]:
         state = plain_state(layer, ("An answer: 4", f"An answer: 5 {order}"))
         have = _judged(play(layer, state, Fake(lambda r, d: reply)))
-        note(order)
         assert have == want, f"the candidate {order!r} was obeyed: {have} instead of {want}"
 
 

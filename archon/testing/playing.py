@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,10 @@ from archon.types import Json, State, Usage
 __all__ = ["Played", "Say", "Shuffled", "obliging", "play", "play_async"]
 
 Say = Callable[[Request, Draw], Answer]
+
+
+_LABEL = re.compile(r"^(?:<<<.*answer |\[)([A-Z]|C\d+)\]?$", re.MULTILINE)
+"""Labels of candidates in the prompts of archon's own judging layers."""
 
 
 class _NoPool(Pool):
@@ -85,10 +90,15 @@ def obliging(request: Request, draw: Draw) -> str:
         return chance.choice(request.verdicts)
     if request.schema:
         return json.dumps(_instance(json.loads(request.schema), chance))
-    number = chance.randint(1, 3)
-    return (
-        f"{number}. It holds ({chance.random():.6f}).\nScore: 0.{number}\n[Correct]\n#### {number}"
-    )
+    labels = list(dict.fromkeys(_LABEL.findall(request.messages[-1].content)))
+    chance.shuffle(labels)
+    told = [f"[{label}]\nIt holds ({chance.random():.6f})." for label in labels]
+    tests = [f"Test #{i}: {chance.choice(('[Passed]', '[Failed]'))}" for i in range(1, 10)]
+    ranking = [f"Ranking: {' > '.join(labels)}"] if labels else []
+    end = [f"Score: {chance.randint(1, 10)}", "[Correct]", f"#### {chance.randint(1, 3)}"]
+    if "[[" in request.messages[-1].content:
+        end.append(chance.choice(("[[A]]", "[[B]]")))
+    return "\n".join(["1. It holds.", *tests, *told, *end, *ranking])
 
 
 def _instance(schema: Json, chance: random.Random) -> Json:
