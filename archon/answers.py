@@ -137,7 +137,7 @@ def _boxed(text: str) -> str | None:
 
 def _plain(text: str) -> str:
     """Return simple TeX as plain text."""
-    if "\\" not in text:
+    if "\\" not in text and "{,}" not in text:
         return text
     text = _FRAC.sub(r"\1/\2", text)
     text = _TEX_WORD.sub(r" \1 ", text)
@@ -153,21 +153,25 @@ def _last_line(text: str) -> str:
 def _number_in(text: str) -> str | None:
     for found in _markers(text):
         if match := _NUMBER_RE.search(_plain(found)):
-            return match.group().strip()
-    numbers = _NUMBER_RE.findall(_last_line(text))
-    return str(numbers[-1]).strip() if numbers else None
+            return _whole(match)
+    numbers = list(_NUMBER_RE.finditer(_last_line(text)))
+    return _whole(numbers[-1]) if numbers else None
+
+
+def _whole(match: re.Match[str]) -> str | None:
+    """Return a number that was found, unless it goes on in signs that are not read: 10², 1½."""
+    behind = match.string[match.end() :][:1]
+    return None if behind and unicodedata.category(behind) == "No" else match.group().strip()
 
 
 def _fraction(answer: str) -> Fraction | None:
     """Return the one number in an answer; none, several and huge ones are not read."""
     answer = _plain(answer)
     numbers = list(_NUMBER_RE.finditer(answer))
-    if len(numbers) != 1 or len(numbers[0].group()) > MOST_DIGITS:
+    found = _whole(numbers[0]) if len(numbers) == 1 else None
+    if found is None or len(found) > MOST_DIGITS:
         return None
-    behind = answer[numbers[0].end() :][:1]
-    if behind and unicodedata.category(behind) == "No":  # as in 10² and 1½
-        return None
-    number = "".join(_plain_digit(char) for char in numbers[0].group())
+    number = "".join(_plain_digit(char) for char in found)
     above, _, below = number.partition("/")
     top, bottom = _decimal(above), _decimal(below) if below else Fraction(1)
     return None if top is None or not bottom else top / bottom

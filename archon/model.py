@@ -36,7 +36,7 @@ Ability = Literal[
     "continue_from_prefix", "logprobs", "score", "embed", "seeded", "verdicts", "schema"
 ]
 
-_NAME = re.compile(r"^[A-Za-z0-9_.\-]+(/[^\s/]+)*$")
+_NAME = re.compile(r"^[A-Za-z0-9_.\-]+(//?[^\s/]+)?(/[^\s/]+)*$")
 _ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 

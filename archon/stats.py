@@ -17,6 +17,7 @@ __all__ = [
     "Interval",
     "PairedDifference",
     "bootstrap_difference",
+    "bounded",
     "interval",
     "is_binary",
     "mcnemar",
@@ -82,8 +83,14 @@ class PairedDifference:
         return self.claim and self.low > 0
 
     def to_json(self) -> Json:
-        """Return every field by name, and the two judgements."""
-        return {**asdict(self), "claim": self.claim, "better": self.better}
+        """Return every field by name, and the two judgements; unbounded ends are null."""
+        ends = {"low": bounded(self.low), "high": bounded(self.high)}
+        return {**asdict(self), **ends, "claim": self.claim, "better": self.better}
+
+
+def bounded(value: float) -> float | None:
+    """Return a number that JSON has, None for an infinite one."""
+    return value if math.isfinite(value) else None
 
 
 def _z(confidence: float) -> float:
@@ -213,12 +220,11 @@ def mcnemar(first: int, second: int) -> float:
     n, least = first + second, min(first, second)
     if n == 0:
         return 1.0
-    # In logarithms: 2**n does not fit a float for a thousand discordant pairs.
-    logs = [
-        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2)
-        for k in range(least + 1)
-    ]
-    return round(min(1.0, 2 * math.fsum(map(math.exp, logs))), 12)
+    ways, total = 1, 0
+    for k in range(least + 1):
+        total += ways
+        ways = ways * (n - k) // (k + 1)
+    return min(1.0, 2 * total / 2**n)  # integers of any size divide exactly
 
 
 def bootstrap_difference(

@@ -30,7 +30,7 @@ _GIVE_UP_AFTER = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One signed quantity of a story: ``count`` groups of ``size`` (a count of 1: just ``size``)."""
+    """One signed quantity of a story: ``count`` groups of ``size``, or just ``size``."""
 
     sign: int
     count: int

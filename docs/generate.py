@@ -19,13 +19,13 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 import archon
-from archon.base import LAYERS, Layer, Node
+from archon.base import LAYERS, Layer, ModelLayer, Node
 from archon.cli import app
 
 DOCS = Path(__file__).parent
 BEGIN, END = "<!-- generated -->\n", "<!-- /generated -->"
 PICTURED = "ensemble-rank-fuse"
-COMMON = ("prompt", "on_error", "at_least", "reasks")
+COMMON = tuple(ModelLayer.model_fields)
 
 
 def layers() -> str:
@@ -39,12 +39,13 @@ def _layer(cls: type[Layer]) -> str:
     if steps := list(getattr(cls, "templates", {})):
         lines += [f"Prompts: {_codes(steps)}.", ""]
     lines += [_ports(cls), ""]
-    own = {name: field for name, field in cls.model_fields.items() if name not in COMMON}
+    common = COMMON if issubclass(cls, ModelLayer) else ()
+    own = {name: field for name, field in cls.model_fields.items() if name not in common}
     if own:
         lines += ["| setting | values | default | meaning |", "|---|---|---|---|"]
         lines += [_setting(name, field) for name, field in own.items()]
         lines.append("")
-    if COMMON[0] in cls.model_fields:
+    if common:
         lines += [f"Also {_codes(COMMON)}, as [every layer that asks models](#settings).", ""]
     return "\n".join(lines)
 
@@ -152,13 +153,17 @@ def _metavar(param: Any) -> str:
 
 def _option(param: Any, context: Any) -> str:
     names = _codes([*param.opts, *param.secondary_opts])
-    kind = param.metavar or param.display_type(context).strip("<>")
-    kind = {"bool": "", "str": "TEXT", "int": "N", "float": "X"}.get(kind, kind)
+    kind = param.metavar or _word(param.display_type(context))
     shown = param.default not in (None, False, "") and not callable(param.default)
     default = f"`{param.default}`" if shown else ""
-    return (
-        f"| {names}{f' `{_cell(kind)}`' if kind else ''} | {_cell(param.help or '')} | {default} |"
-    )
+    value = f" `{_cell(kind)}`" if kind else ""
+    return f"| {names}{value} | {_cell(param.help or '')} | {default} |"
+
+
+def _word(kind: str) -> str:
+    """Return what stands for a value of some type."""
+    plain = kind.strip("<>").removesuffix(" range")
+    return {"bool": "", "str": "TEXT", "int": "N", "float": "X"}.get(plain, plain)
 
 
 def _sentence(text: str | None) -> str:

@@ -22,10 +22,10 @@ class Chat(TypedDict, total=False):
     reply: str
 
 
-def word(chat: Chat) -> Chat:
+def word(state: Chat) -> Chat:
     """Put the answer into words; any node of the application's own."""
-    last = chat["answer"].splitlines()[-1].removeprefix("####").strip()
-    return {"reply": f"That makes {last}, after {chat['usage']['calls']} calls."}
+    last = state["answer"].splitlines()[-1].removeprefix("####").strip()
+    return {"reply": f"That makes {last}, after {state['usage']['calls']} calls."}
 
 
 def application() -> Any:

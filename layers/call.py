@@ -103,16 +103,17 @@ class Call(Layer):
         return await (self._scored(state, ctx) if self.as_ == "score" else self._new(state, ctx))
 
     async def _scored(self, state: State, ctx: Context) -> State:
-        async def score(candidate: Candidate) -> Candidate | Exception:
+        async def score(candidate: Candidate) -> tuple[Candidate | Exception]:
             try:
                 number = finite(await self._invoke(state, candidate, ctx))
             except BudgetExceeded:
                 raise
             except Exception as error:  # whatever a stranger's code raises is this one's failure
-                return error
-            return candidate.with_note(Note("score", score=number))
+                return (error,)
+            return (candidate.with_note(Note("score", score=number)),)
 
-        outcomes = await ctx.try_each(score, state.candidates)
+        # In a tuple, an error is a value, and left to this layer's own policy.
+        outcomes = [o[0] if o else None for o in await ctx.try_each(score, state.candidates)]
         self._apply(outcomes, ctx)
         scored = [o if isinstance(o, Candidate) else None for o in outcomes]
         return state.replace(

@@ -83,17 +83,18 @@ def fake_session() -> Iterator[archon.Session]:
 @pytest.fixture
 def clean_registries() -> Iterator[None]:
     """Take out again what the documentation registers."""
-    known = (set(LAYERS.all()), set(BENCHMARKS.all()))
+    layers, benchmarks = set(LAYERS.all()), set(BENCHMARKS.all())
     yield
-    for registry, names in zip((LAYERS, BENCHMARKS), known, strict=True):
-        for name in set(registry.all()) - names:
-            registry.remove(name)  # type: ignore[attr-defined]  # a union of registries
+    for name in set(LAYERS.all()) - layers:
+        LAYERS.remove(name)
+    for name in set(BENCHMARKS.all()) - benchmarks:
+        BENCHMARKS.remove(name)
 
 
 def execute(block: Block, namespace: dict[str, Any]) -> None:
     """Run a block, with its own file and lines in tracebacks."""
     padded = "\n" * block.line + block.text
-    exec(compile(padded, str(ROOT / block.page), "exec"), namespace)
+    exec(compile(padded, str(ROOT / block.page), "exec", dont_inherit=True), namespace)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from archon.errors import did_you_mean as near
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
 from archon.types import Finish, Json, Part, Reply, TextPart, ToolCall, Usage, clean_text
 
-__all__ = ["LiteLLM"]
+__all__ = ["KEYS", "LiteLLM"]
 
 _RESERVED = frozenset(
     {"additional_drop_params", "api_base", "api_key", "base_url", "drop_params", "fallbacks"}

@@ -9,115 +9,21 @@ copied into one cache, again aligned to the right.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers.cache_utils import (
-    Cache,
-    DynamicCache,
-    DynamicLayer,
-    DynamicSlidingWindowLayer,
-)
+from transformers.cache_utils import Cache, DynamicCache
 
-__all__ = ["Batch", "Knobs", "pick", "supported"]
+from archon.backends.torch_cache import SPARE, Columns, Part, gather
+from archon.backends.torch_sampling import Knobs, State, pick
 
-_SPARE = 64
-"""Columns that are added to the cache when it is full."""
+__all__ = ["Batch", "Prefill"]
+
 _LOGITS = 2**25
 """Most logits that are held at once when verdicts are scored."""
-
-
-class _Columns(DynamicLayer):
-    """One layer's keys and values in a buffer with room, so that a step copies nothing."""
-
-    def __init__(self, keys: Tensor, values: Tensor, used: int) -> None:
-        super().__init__()
-        self._keys, self._values, self.used = keys, values, used
-        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
-        self.keys, self.values = keys[:, :, :used], values[:, :, :used]
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        end = self.used + key_states.shape[-2]
-        if end > self._keys.shape[-2]:
-            room = end - self._keys.shape[-2] + _SPARE
-            self._keys = functional.pad(self._keys, (0, 0, 0, room))
-            self._values = functional.pad(self._values, (0, 0, 0, room))
-        self._keys[:, :, self.used : end] = key_states
-        self._values[:, :, self.used : end] = value_states
-        self.used = end
-        self.keys, self.values = self._keys[:, :, :end], self._values[:, :, :end]
-        return self.keys, self.values
-
-    def get_seq_length(self) -> int:
-        return self.used
-
-
-@dataclass(frozen=True, slots=True)
-class Knobs:
-    """Sampling settings of one row; a temperature of 0 takes the likeliest token."""
-
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-
-
-@dataclass(slots=True)
-class _State:
-    """What belongs to each row: one entry of every tensor."""
-
-    start: Tensor
-    count: Tensor
-    limit: Tensor
-    done: Tensor
-    ended: Tensor
-    temperature: Tensor
-    top_k: Tensor
-    top_p: Tensor
-    min_p: Tensor
-    tokens: Tensor
-    chance: Tensor
-    logits: Tensor
-
-    def select(self, index: Tensor) -> _State:
-        return _State(*(getattr(self, f.name)[index] for f in fields(self)))
-
-    @staticmethod
-    def cat(parts: Sequence[_State]) -> _State:
-        """Put rows below each other; shorter token rows are filled up."""
-        if len(parts) == 1:
-            return parts[0]
-        joined = []
-        for field in fields(_State):
-            columns = [getattr(part, field.name) for part in parts]
-            if field.name in ("tokens", "chance"):
-                width = max(c.shape[1] for c in columns)
-                columns = [functional.pad(c, (0, width - c.shape[1])) for c in columns]
-            joined.append(torch.cat(columns))
-        return _State(*joined)
-
-
-@dataclass(slots=True)
-class _Part:
-    """Some rows of some cache, to be copied into a new one."""
-
-    layers: list[tuple[Tensor, Tensor]]
-    index: Tensor
-    start: Tensor
-
-    @property
-    def trim(self) -> int:
-        """Leading columns that none of the rows uses."""
-        return int(self.start.min())
-
-    @property
-    def width(self) -> int:
-        return int(self.layers[0][0].shape[2]) - self.trim
 
 
 @dataclass(slots=True)
@@ -127,52 +33,6 @@ class Prefill:
     layers: list[tuple[Tensor, Tensor]]
     start: Tensor
     logits: Tensor
-
-
-def supported(config: Any) -> bool:
-    """Whether every layer of a model keeps plain keys and values, as `Batch` needs."""
-    plain = (DynamicLayer, DynamicSlidingWindowLayer)
-    return all(type(layer) in plain for layer in DynamicCache(config=config).layers)
-
-
-def pick(logits: Tensor, chance: Tensor, state: Any) -> Tensor:
-    """Return one token for each row of `logits`.
-
-    The token is where `chance` (uniform on [0, 1)) falls in the row's own distribution, in the
-    order of the vocabulary, so that nothing depends on the other rows.
-    """
-    best = logits.argmax(-1)
-    warm = state.temperature > 0
-    if not bool(warm.any()):
-        return best
-    heat = torch.where(warm, state.temperature, 1.0).unsqueeze(1)
-    top = logits.gather(1, best.unsqueeze(1))
-    weight = ((logits - top) / heat).exp()
-    filtered = (state.top_k > 0) | (state.top_p < 1) | (state.min_p > 0)
-    if bool(filtered.any()):
-        rows = filtered.nonzero().squeeze(1)
-        weight[rows] = _filter(weight[rows], state, rows)
-    # Single precision would misplace rare tokens at the end of a large vocabulary; Apple's
-    # devices have no other.
-    exact = torch.float32 if weight.device.type == "mps" else torch.float64
-    edges = weight.cumsum(-1, dtype=exact)
-    target = chance.to(exact).unsqueeze(1) * edges[:, -1:]
-    drawn = torch.searchsorted(edges, target, right=True).squeeze(1)
-    return torch.where(warm, drawn.clamp_(max=logits.shape[1] - 1), best)
-
-
-def _filter(weight: Tensor, state: Any, rows: Tensor) -> Tensor:
-    """Set to zero what top_k, then top_p of what is left, then min_p excludes."""
-    ordered, order = weight.sort(-1, descending=True, stable=True)
-    rank = torch.arange(weight.shape[1], device=weight.device)
-    top_k = state.top_k[rows].unsqueeze(1)
-    ordered = ordered.masked_fill((rank >= top_k) & (top_k > 0), 0.0)
-    before = ordered.cumsum(-1) - ordered
-    top_p = state.top_p[rows].unsqueeze(1)
-    out = (before >= top_p * ordered.sum(-1, keepdim=True)) & (top_p < 1)
-    out |= ordered < state.min_p[rows].unsqueeze(1) * ordered[:, :1]
-    ordered = ordered.masked_fill(out, 0.0)
-    return torch.zeros_like(weight).scatter_(1, order, ordered)
 
 
 class Batch:
@@ -189,8 +49,8 @@ class Batch:
         self._device = next(model.parameters()).device
         self._ends = torch.tensor(sorted(ends), device=self._device)
         self._last = context - 1
-        self._layers: list[_Columns] = []
-        self._state: _State | None = None
+        self._layers: list[Columns] = []
+        self._state: State | None = None
         self.forwards = 0
 
     @property
@@ -218,7 +78,8 @@ class Batch:
             cache=cache,
             logits_to_keep=1,
         )
-        layers = [(layer.keys, layer.values) for layer in cache.layers]
+        # Made without a configuration, the cache has plain layers only.
+        layers: Any = [(layer.keys, layer.values) for layer in cast("Any", cache.layers)]
         return Prefill(layers, start, output[:, -1].float())
 
     @torch.inference_mode()
@@ -242,7 +103,7 @@ class Batch:
         index = torch.tensor(which, device=self._device)
         start, logits = read.start[index], read.logits[index].unsqueeze(1)
         if width:
-            layers = _gather([_Part(read.layers, index, torch.zeros_like(start))], width)
+            layers = gather([Part(read.layers, index, torch.zeros_like(start))], width)
             used = layers[0].used
             column = torch.arange(used + width, device=self._device)
             output = self._forward(
@@ -294,12 +155,12 @@ class Batch:
         """
         index = torch.tensor(which, device=self._device)
         state = self._fresh(read, index, knobs, limits, chance)
-        parts = [_Part(read.layers, index, state.start)]
+        parts = [Part(read.layers, index, state.start)]
         states = [state]
         if self._state is not None:
             everything = torch.arange(self.rows, device=self._device)
-            mine = [(layer.keys, layer.values) for layer in self._layers]
-            parts.insert(0, _Part(mine, everything, self._state.start))
+            mine = [layer.pair for layer in self._layers]
+            parts.insert(0, Part(mine, everything, self._state.start))
             states.insert(0, self._state)
         self._rebuild(parts, states)
 
@@ -310,14 +171,14 @@ class Batch:
         knobs: Sequence[Knobs],
         limits: Sequence[int],
         chance: Tensor,
-    ) -> _State:
+    ) -> State:
         device, rows = self._device, len(index)
         none = torch.zeros(rows, dtype=torch.bool, device=device)
 
         def column(name: str) -> Tensor:
             return torch.tensor([getattr(knob, name) for knob in knobs], device=device)
 
-        return _State(
+        return State(
             start=read.start[index],
             count=torch.zeros(rows, dtype=torch.long, device=device),
             limit=torch.tensor(limits, device=device),
@@ -342,15 +203,15 @@ class Batch:
         assert self._state is not None
         index = torch.tensor(rows, device=self._device)
         state = self._state.select(index)
-        mine = [(layer.keys, layer.values) for layer in self._layers]
-        self._rebuild([_Part(mine, index, state.start)], [state])
+        mine = [layer.pair for layer in self._layers]
+        self._rebuild([Part(mine, index, state.start)], [state])
 
-    def _rebuild(self, parts: list[_Part], states: list[_State]) -> None:
+    def _rebuild(self, parts: list[Part], states: list[State]) -> None:
         width = max(part.width for part in parts)
         for part, state in zip(parts, states, strict=True):
             state.start = part.start - part.trim + width - part.width
-        self._layers = _gather(parts, _SPARE)
-        self._state = _State.cat(states)
+        self._layers = gather(parts, SPARE)
+        self._state = State.cat(states)
 
     @torch.inference_mode()
     def step(self) -> bool:
@@ -388,24 +249,3 @@ class Batch:
         assert self._state is not None
         ids: list[int] = self._state.tokens[row, :count].tolist()
         return ids
-
-
-def _gather(parts: list[_Part], room: int) -> list[_Columns]:
-    """Copy rows of caches below each other, aligned to the right, with room for more columns."""
-    width, rows = max(p.width for p in parts), sum(len(p.index) for p in parts)
-    layers = []
-    for number in range(len(parts[0].layers)):
-        pair = []
-        for side in (0, 1):
-            sample = parts[0].layers[number][side]
-            # Zeros, not whatever was there: a masked NaN would still spoil the row.
-            buffer = sample.new_zeros(rows, sample.shape[1], width + room, sample.shape[3])
-            at = 0
-            for part in parts:
-                source = part.layers[number][side][:, :, part.trim :]
-                end = at + len(part.index)
-                buffer[at:end, :, width - part.width : width] = source[part.index]
-                at = end
-            pair.append(buffer)
-        layers.append(_Columns(pair[0], pair[1], width))
-    return layers

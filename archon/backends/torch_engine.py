@@ -3,109 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from archon.backends.torch_job import ROWS, Job, Row, choose
 from archon.errors import ModelError
-from archon.model import Draw, Outcome, Price, Request
-from archon.types import Finish, Reply, TextPart, Usage
+from archon.model import Draw, Outcome, Request
 
 if TYPE_CHECKING:
-    from archon.backends.torch_batch import Batch, Knobs, Prefill
+    from archon.backends.torch_batch import Batch, Prefill
     from archon.backends.torch_text import Speech
 
-__all__ = ["Engine", "Job"]
+__all__ = ["Engine"]
 
-ROWS = 256
-"""Most rows that are continued together."""
-TOKENS = 2**18
-"""Most columns times rows of the cache."""
 READ_TOKENS = 2**14
 """Most tokens of prompts that are read together."""
 SWEEP = 4
 """Steps between two looks at which rows have finished."""
 LINGER = 0.002
-"""Seconds without a new request after which an idle engine starts on those it has."""
-PATIENCE = 2.0
-"""Seconds that the first in the queue lets better fitting rows go before it."""
+"""Seconds without a new request after which an idle engine starts."""
 OUTPUT = 1024
 """Most tokens of a reply when `max_tokens` is not given."""
 
 
-@dataclass(eq=False)
-class Job:
-    """One request and its draws.
-
-    Attributes:
-        fingerprint: of the weights; enters the seeds.
-        loop: where the caller waits on `future`.
-    """
-
-    request: Request
-    draws: tuple[Draw, ...]
-    fingerprint: str
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[list[Outcome]]
-    cancelled: bool = False
-    probs: tuple[tuple[str, float], ...] | None = None
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-
-    def set(self, places: Iterable[int], outcome: Outcome) -> None:
-        """Give some draws their outcome; the caller gets all when the last has one."""
-        for place in places:
-            self.outcomes[place] = outcome
-        if len(self.outcomes) == len(self.draws):
-            self._tell([self.outcomes[place] for place in range(len(self.draws))])
-
-    def fail(self, error: ModelError) -> None:
-        """Give the draws that have none yet this error."""
-        self.set([i for i in range(len(self.draws)) if i not in self.outcomes], error)
-
-    def _tell(self, outcomes: list[Outcome]) -> None:
-        def tell() -> None:
-            if not self.future.done():
-                self.future.set_result(outcomes)
-
-        # The caller's loop may be closed: then nobody waits.
-        with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(tell)
-
-    def chance(self, draw: Draw, size: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return a draw's uniform numbers, which depend on request and draw alone."""
-        key = f"{self.request.key(self.fingerprint)}:{draw.member}:{draw.index}"
-        seed = hashlib.blake2b(key.encode(), digest_size=16).digest()
-        bits = np.random.Philox(key=int.from_bytes(seed, "little"))
-        return np.random.Generator(bits).random(size)
-
-
-@dataclass(eq=False, slots=True)
-class _Row:
-    """One text to be written: a draw, or all draws of a greedy request."""
-
-    job: Job
-    ids: list[int]
-    places: list[int]
-    limit: int
-    since: float
-    seconds: float = 0.0
-    told: bool = False
-
-
 class Engine:
-    """Loads a model on its first request and serves it from a thread of its own.
-
-    Args:
-        folder: the weights.
-    """
+    """Loads the model of a folder and serves it from a thread of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -113,8 +41,8 @@ class Engine:
         self._inbox: deque[Job] = deque()
         self._news = threading.Condition()
         self._closing = False
-        self._ready: deque[_Row] = deque()
-        self._rows: list[_Row] = []
+        self._ready: deque[Row] = deque()
+        self._rows: list[Row] = []
         self._clock = 0.0
         self._batch: Batch
         self._speech: Speech
@@ -173,10 +101,13 @@ class Engine:
     def _load(self) -> None:
         import torch
         from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
 
-        from archon.backends.torch_batch import Batch, supported
+        from archon.backends.torch_batch import Batch
+        from archon.backends.torch_cache import supported
         from archon.backends.torch_text import Speech
 
+        logging.disable_progress_bar()  # the terminal is the application's
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu" and torch.backends.mps.is_available():
             device = "mps"
@@ -188,12 +119,11 @@ class Engine:
         )
         if not supported(model.config):
             raise ModelError(f"models of type {model.config.model_type!r} are not supported")
-        model = model.to(device).eval()
         speech = Speech(self._folder)
         config = model.config.get_text_config(decoder=True)
         self._context = int(getattr(config, "max_position_embeddings", 0) or speech.longest)
         ends = _ids(model.generation_config.eos_token_id) | _ids(config.eos_token_id)
-        self._batch = Batch(model, sorted(ends | _ids(speech.end)), self._context)
+        self._batch = Batch(model.to(device).eval(), sorted(ends | _ids(speech.end)), self._context)
         self._speech = speech
 
     def _wait(self) -> bool:
@@ -222,10 +152,12 @@ class Engine:
         # Joining copies the whole cache, so a few rows wait a moment for others.
         if self._ready and (len(self._ready) * 8 >= len(self._rows) or waited > LINGER * 50):
             self._drop()
-            if rows := self._choose(waited):
-                self._join(rows)
+            width = self._batch.width if self._rows else len(self._ready[0].ids)
+            chosen, self._ready = choose(self._ready, self._rows, width)
+            if chosen:
+                self._join(chosen)
 
-    def _prepare(self, job: Job) -> list[_Row]:
+    def _prepare(self, job: Job) -> list[Row]:
         """Return the rows of a request; errors go to its caller."""
         request, model = job.request, job.request.model
         try:
@@ -245,34 +177,11 @@ class Engine:
         every = list(range(len(job.draws)))
         groups = [every] if model.temperature == 0 else [[place] for place in every]
         now = time.monotonic()
-        return [_Row(job, ids, places, limit, now) for places in groups if places]
+        return [Row(job, ids, places, limit, now) for places in groups if places]
 
-    def _choose(self, waited: float) -> list[_Row]:
-        """Take from the queue the rows that may join now, in order of arrival."""
-        width = self._batch.width if self._rows else len(self._ready[0].ids)
-        size = max((len(row.ids) + row.limit for row in self._rows), default=0)
-        chosen: list[_Row] = []
-        rest: deque[_Row] = deque()
-        for row in self._ready:
-            if row.job.cancelled:
-                continue
-            most = max(size, len(row.ids) + row.limit)
-            count = len(self._rows) + len(chosen) + 1
-            # Rows of very different lengths would make each other slow.
-            fits = len(row.ids) <= 2 * width + 64 and width <= 4 * len(row.ids) + 256
-            room = count <= ROWS and (most * count <= TOKENS or count == 1)
-            # The first in the queue is not passed by for ever.
-            if fits and room and not (rest and waited > PATIENCE):
-                chosen.append(row)
-                size = most
-            else:
-                rest.append(row)
-        self._ready = rest
-        return chosen
-
-    def _join(self, rows: list[_Row]) -> None:
+    def _join(self, rows: list[Row]) -> None:
         """Read each different prompt once, in groups of like length, and add the rows."""
-        prompts: dict[tuple[int, ...], list[_Row]] = {}
+        prompts: dict[tuple[int, ...], list[Row]] = {}
         for row in rows:
             prompts.setdefault(tuple(row.ids), []).append(row)
         group: list[tuple[int, ...]] = []
@@ -284,9 +193,11 @@ class Engine:
         self._read(group, prompts)
 
     def _read(
-        self, group: Sequence[tuple[int, ...]], prompts: dict[tuple[int, ...], list[_Row]]
+        self, group: Sequence[tuple[int, ...]], prompts: dict[tuple[int, ...], list[Row]]
     ) -> None:
         import torch
+
+        from archon.backends.torch_sampling import Knobs
 
         began = time.monotonic()
         read = self._batch.read(group)
@@ -298,7 +209,7 @@ class Engine:
             if row.job.request.model.temperature != 0:
                 draw = row.job.draws[row.places[0]]
                 chance[place, : row.limit] = row.job.chance(draw, row.limit)
-        knobs = [_knobs(row.job.request) for row in rows]
+        knobs = [Knobs.of(row.job.request.model) for row in rows]
         device = read.logits.device
         numbers = torch.from_numpy(chance if device.type != "mps" else chance.astype(np.float32))
         self._batch.join(
@@ -309,7 +220,7 @@ class Engine:
         for row in rows:
             row.seconds = share - self._clock
 
-    def _verdicts(self, read: Prefill, pairs: Sequence[tuple[int, _Row]]) -> None:
+    def _verdicts(self, read: Prefill, pairs: Sequence[tuple[int, Row]]) -> None:
         """Give each job that wants them the probabilities of its verdicts."""
         jobs = {r.job: p for p, r in pairs if r.job.request.verdicts and r.job.probs is None}
         which: list[int] = []
@@ -347,7 +258,8 @@ class Engine:
             elif done[place] or (
                 stop and self._speech.stops(self._batch.tokens(place, counts[place]), stop)
             ):
-                self._tell(row, self._batch.tokens(place, counts[place]), ended[place])
+                ids = self._batch.tokens(place, counts[place])
+                row.finish(self._speech, ids, ended[place], row.seconds + self._clock)
         told = sum(row.told for row in self._rows)
         if told * 6 >= len(self._rows):
             self._drop()
@@ -358,24 +270,6 @@ class Engine:
         if len(keep) < len(self._rows):
             self._batch.keep(keep)
             self._rows = [self._rows[place] for place in keep]
-
-    def _tell(self, row: _Row, ids: list[int], ended: bool) -> None:
-        """Make the reply of a finished row."""
-        row.told = True
-        request, model = row.job.request, row.job.request.model
-        finish: Finish = "stop" if ended else "length"
-        count, words = len(ids), ids[:-1] if ended else ids
-        text = self._speech.text(words, row.ids if request.prefix else ())
-        if model.stop and (cut := self._speech.cut(words, model.stop)):
-            text, count = cut
-            finish = "stop"
-        text = request.prefix + text
-        price = model.price or Price(input=0, output=0)
-        seconds = (row.seconds + self._clock) / len(row.places)
-        usage = Usage(1, len(row.ids), count, price.microusd(len(row.ids), count), seconds)
-        parts = (TextPart(text),) if text else ()
-        reply = Reply(parts, model.model, finish, "", usage, row.job.probs or ())
-        row.job.set(row.places, reply)
 
     def _fail(self, error: Exception) -> None:
         """Answer everything that waits with an error, and start over."""
@@ -400,11 +294,3 @@ def _ids(value: int | list[int] | None) -> set[int]:
     if value is None:
         return set()
     return {value} if isinstance(value, int) else set(value)
-
-
-def _knobs(request: Request) -> Knobs:
-    from archon.backends.torch_batch import Knobs
-
-    model = request.model
-    heat = 1.0 if model.temperature is None else model.temperature
-    return Knobs(heat, model.top_k or 0, model.top_p or 1.0, model.min_p or 0.0)

@@ -47,7 +47,12 @@ def _layer(cls: type[Layer]) -> dict[str, Json]:
         port: sorted(getattr(cls, port)) for port in ("needs", "uses", "gives")
     }
     # Where the settings decide, the class alone says too little.
-    varies = [p for p, m in (("needs", "required"), ("gives", "provided")) if m in vars(cls)]
+    own = vars(cls)
+    varies = [
+        port
+        for port, method in (("needs", "required"), ("gives", "provided"))
+        if method in own or ("flow" in own and not ports[port])
+    ]
     return {"name": cls.kind, "about": about, **ports, "by_settings": varies}
 
 
@@ -144,7 +149,7 @@ def models(as_json: common.AsJson = False) -> None:
 
 
 def _providers() -> list[dict[str, Json]]:
-    from archon.backends.litellm import KEYS  # does not import litellm itself
+    from archon.backends.litellm_errors import KEYS
 
     return [
         {

@@ -17,7 +17,7 @@ from archon.session import Session
 
 if TYPE_CHECKING:
     from archon.base import Architecture
-    from archon.types import Task
+    from archon.types import Json, Task
 
 __all__ = ["show_prompts"]
 
@@ -65,9 +65,8 @@ def show_prompts(architecture: Architecture, task: Task, seed: int, *, as_json: 
         session.wait(listen(session))
     if not listener.asked:
         raise ArchonError("no prompt was rendered: the first layers ask no model")
-    data = [{**request.content(), "samples": n} for request, n in listener.asked.items()]
     if as_json:
-        common.print_json(data)
+        common.print_json([_data(request, n) for request, n in listener.asked.items()])
         return
     for number, (request, samples) in enumerate(listener.asked.items(), 1):
         settings = ", ".join(f"{k}={v}" for k, v in request.model.settings.items() if k != "model")
@@ -78,3 +77,13 @@ def show_prompts(architecture: Architecture, task: Task, seed: int, *, as_json: 
             typer.echo(f"[{message.role}]\n{message.content}\n")
         if request.prefix:
             typer.echo(f"[the reply begins with]\n{request.prefix}\n")
+
+
+def _data(request: Request, samples: int) -> Json:
+    return {
+        "model": request.model.settings,
+        "samples": samples,
+        "messages": [message.to_json() for message in request.messages],
+        "prefix": request.prefix,
+        "schema": request.schema,
+    }

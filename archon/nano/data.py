@@ -41,10 +41,10 @@ CHAT_TEMPLATE = (
     "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
 )
 
-LEVEL_WEIGHTS = {1: 0.14, 2: 0.2, 3: 0.46, 4: 0.12, 5: 0.08}
+LEVEL_WEIGHTS = {1: 0.17, 2: 0.2, 3: 0.5, 4: 0.08, 5: 0.05}
 EASY_WEIGHTS = {1: 0.4, 2: 0.3, 3: 0.3}
 EASY_GROUPS = 8_000
-DRILLS = {True: 0.5, False: 0.15}
+DRILLS = {True: 0.5, False: 0.1}
 DRILLS_IN_GROUP = 14
 GENERATE, CHECK, VERDICT = "generate", "check", "verdict"
 _KINDS = {GENERATE: 0.6, CHECK: 0.33, VERDICT: 0.07}
@@ -135,22 +135,20 @@ def _group(problem: Problem, rng: random.Random, easy: bool) -> Group:
         return check_group(problem, candidates)
     terms = parse_key(problem.key)
     checks = [check(terms, candidate) for candidate in candidates]
-    judged = [
-        (one, said, said.endswith(ALL_OK)) for one, said in zip(candidates, checks, strict=True)
-    ]
-    return verdict_group(problem, judged)
+    pairs = zip(candidates, checks, strict=True)
+    return verdict_group(problem, [(one, said, said.endswith(ALL_OK)) for one, said in pairs])
 
 
-def groups(seed: int) -> Iterator[Group]:
+def groups(seed: int, easy_groups: int = EASY_GROUPS) -> Iterator[Group]:
     """Endless training groups, the same ones for the same seed in every process.
 
-    The first ``EASY_GROUPS`` are drills and answers to easy problems, for a fast start.
+    The first ``easy_groups`` are drills and answers to easy problems, for a fast start.
     """
     rng = random.Random(f"archon-nano/{seed}")
     streams = {level: problems(level, "train", seed) for level in LEVEL_WEIGHTS}
     again = made = 0
     while True:
-        easy = made < EASY_GROUPS
+        easy = made < easy_groups
         made += 1
         if rng.random() < DRILLS[easy]:
             yield drill_group(rng)

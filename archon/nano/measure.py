@@ -90,13 +90,12 @@ class Measure:
 
     def sample(self, temperature: float) -> None:
         """Samples, majority votes, and how diverse the samples are."""
-        questions = [one.question for one in self.asked for _ in range(self.samples)]
+        questions = [one.question for one in self.asked]
         before, began = self.speaker.written, time.monotonic()
-        replies = self.speaker.reply(questions, temperature)
+        self.replies = self.speaker.replies(questions, self.samples, temperature)
         seconds = time.monotonic() - began
         written = self.speaker.written - before
         size = self.samples
-        self.replies = [replies[i : i + size] for i in range(0, len(replies), size)]
         self.answers = [[answer_of(reply) for reply in group] for group in self.replies]
         self.result.add("single sample", self._truths([group[0] for group in self.answers]))
         for count in (4, 8, 16, 32):
@@ -111,7 +110,7 @@ class Measure:
         facts["different workings per problem"] = sum(len(set(g)) for g in self.replies) / len(
             self.replies
         )
-        facts["tokens per reply"] = written / len(replies)
+        facts["tokens per reply"] = written / len(rights)
         facts["tokens per second"] = written / seconds
 
     def verify(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Batched sampling of ``local/nano`` with plain ``generate``, for training and measuring."""
+"""Batched sampling of ``local/nano``, for training and measuring."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from archon.nano.data import ASSISTANT, CHECK_PROMPT, USER
+from archon.nano.decode import decode
 
 
 @dataclass(slots=True)
@@ -21,21 +22,42 @@ class Speaker:
 
     def reply(self, prompts: list[str], temperature: float, limit: int = 160) -> list[str]:
         """One reply to each user message; greedy at temperature 0."""
+        return [group[0] for group in self.replies(prompts, 1, temperature, limit)]
+
+    def replies(
+        self, prompts: list[str], copies: int, temperature: float, limit: int = 160
+    ) -> list[list[str]]:
+        """Several replies to each user message."""
         texts = [USER + prompt.strip() + ASSISTANT for prompt in prompts]
         sizes = [len(ids) for ids in self.tokenizer(texts).input_ids]
         order = sorted(range(len(texts)), key=sizes.__getitem__)
-        replies = [""] * len(texts)
-        for start in range(0, len(order), self.batch):
-            places = order[start : start + self.batch]
-            said = self._generate([texts[place] for place in places], temperature, limit)
-            for place, text in zip(places, said, strict=True):
-                replies[place] = text
-        return replies
+        found: list[list[str]] = [[] for _ in texts]
+        step = max(1, self.batch // copies)
+        for start in range(0, len(order), step):
+            places = order[start : start + step]
+            said = self._write([texts[place] for place in places], copies, temperature, limit)
+            for place, group in zip(places, said, strict=True):
+                found[place] = group
+        return found
+
+    def _write(
+        self, texts: list[str], copies: int, temperature: float, limit: int
+    ) -> list[list[str]]:
+        """Replies to one batch of prompts."""
+        inputs = self.tokenizer(texts, padding=True, return_tensors="pt")
+        tokens = decode(
+            self.model, inputs.input_ids, inputs.attention_mask, copies, temperature, limit
+        )
+        self.written += int((tokens != self.tokenizer.pad_token_id).sum())
+        flat = self.tokenizer.batch_decode(tokens.flatten(0, 1), skip_special_tokens=True)
+        return [flat[start : start + copies] for start in range(0, len(flat), copies)]
 
     @torch.inference_mode()
-    def _generate(self, texts: list[str], temperature: float, limit: int) -> list[str]:
+    def generated(self, prompts: list[str], temperature: float, limit: int = 160) -> list[str]:
+        """One reply to each user message through plain ``generate``, in one batch."""
+        texts = [USER + prompt.strip() + ASSISTANT for prompt in prompts]
         inputs = self.tokenizer(texts, padding=True, return_tensors="pt")
-        how = {"do_sample": False}
+        how: dict[str, object] = {"do_sample": False}
         if temperature > 0:
             how = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         out = self.model.generate(

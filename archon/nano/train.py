@@ -34,7 +34,7 @@ from transformers import (
 
 from archon.benchmarks.arithmetic import Problem, problems
 from archon.nano.batches import Batch, batches
-from archon.nano.data import Group, check_group, groups, verdict_group
+from archon.nano.data import EASY_GROUPS, Group, check_group, groups, verdict_group
 from archon.nano.optim import Optimizer
 from archon.nano.sampling import Speaker, check_prompt
 from archon.nano.tokenizer import train_tokenizer
@@ -92,15 +92,15 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
 
 def rate_at(progress: float, steps: int) -> float:
     """Share of the peak learning rate: short warm-up, flat, then down to zero."""
-    warm = min(1.0, (steps + 1) / 60)
+    warm = min(1.0, (steps + 1) / 40)
     return warm * min(1.0, max(0.02, (1 - progress) / (1 - DECAY_FROM)))
 
 
 class Stream:
     """Procedural groups, later mixed with texts of the model itself."""
 
-    def __init__(self, seed: int) -> None:
-        self._base = groups(seed)
+    def __init__(self, seed: int, easy_groups: int) -> None:
+        self._base = groups(seed, easy_groups)
         self._rng = random.Random(f"archon-nano-stream/{seed}")
         self.own: list[Group] = []
 
@@ -163,7 +163,7 @@ class Trainer:
             torch.compile(self.model.model, dynamic=True) if compiles else self.model.model
         )
         self.optimizer = Optimizer(self.model)
-        self.stream = Stream(self.seed)
+        self.stream = Stream(self.seed, 0 if options.resume else EASY_GROUPS)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean loss over the reply tokens."""
@@ -174,9 +174,8 @@ class Trainer:
             use_cache=False,
         ).last_hidden_state
         learned = batch.target >= 0
-        return nn.functional.cross_entropy(
-            self.model.lm_head(hidden[learned]), batch.target[learned]
-        )
+        logits = self.model.lm_head(hidden[learned])
+        return nn.functional.cross_entropy(logits, batch.target[learned])
 
     def answer_itself(self) -> None:
         """Start the second phase."""

@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archon.backends.fake import Fake
@@ -70,6 +70,8 @@ def keeps_its_bound(layer: Layer) -> None:
     """Calls, tokens and candidates never pass what `bound` says for the state that came in."""
 
     @given(states(layer), st.booleans())
+    @example(plain_state(layer), True)
+    @example(plain_state(layer), False)
     def check(state: State, well: bool) -> None:
         played = play(layer, state, Fake(obliging) if well else Fake())
         bound = layer.bound(shape_of(state))
@@ -96,6 +98,7 @@ def leaves_its_input(layer: Layer) -> None:
     """Neither the state nor the settings change, and the task goes through as it is."""
 
     @given(states(layer))
+    @example(plain_state(layer))
     def check(state: State) -> None:
         before, settings = canonical(state.to_json()), repr(layer)
         played = play(layer, state)
@@ -112,6 +115,7 @@ def is_deterministic(layer: Layer) -> None:
     """Equal state and seed give an equal result, whatever came before and whoever is first."""
 
     @given(states(layer), states(layer), st.integers(0, 5))
+    @example(plain_state(layer), plain_state(layer, ("other",)), 3)
     def check(state: State, other: State, order: int) -> None:
         random.seed(1)
         first = _outcome(play(layer, state))
@@ -138,6 +142,8 @@ def refuses_before_spending(layer: Layer) -> None:
     """A budget is never passed, and what it refused leaves no made-up candidate."""
 
     @given(states(layer), st.integers(0, 3))
+    @example(plain_state(layer), 0)
+    @example(plain_state(layer), 1)
     def check(state: State, calls: int) -> None:
         played = play(layer, state, budget=Budget(calls=calls))
         assert played.sent <= calls, f"{played.sent} calls under a budget of {calls}"
@@ -226,6 +232,7 @@ def keeps_ids(layer: Layer) -> None:
     """An id stands for one text for ever, and only new texts have new ids."""
 
     @given(states(layer))
+    @example(plain_state(layer))
     def check(state: State) -> None:
         after = play(layer, state).after
         if after is None:
@@ -255,6 +262,7 @@ def ends_notes(layer: Layer) -> None:
     """A new candidate has no note of an old one, and an old one no note of another."""
 
     @given(states(layer))
+    @example(plain_state(layer))
     def check(state: State) -> None:
         after = play(layer, state).after
         if after is None:
@@ -316,12 +324,13 @@ def loses_only_what_failed(layer: Layer) -> None:
     if not isinstance(layer, ModelLayer) or layer.on_error != "drop":
         return
     state = plain_state(layer)
-    good = play(layer, state)
-    if good.fake.peak < 2 or good.after is None:
+    fake = Shuffled(obliging, 0)
+    good = play(layer, state, fake)
+    if fake.together < 2 or good.after is None:
         return  # with one call at a time there is no other to be lost
     for broken in range(min(good.sent, 3)):
         faults = [None] * broken + [ModelError("broken on purpose", kind="fatal")]
-        bad = play(layer, state, Fake(obliging, faults=faults))
+        bad = play(layer, state, Shuffled(obliging, 0, faults))
         assert bad.after is not None, f"one failed call ended it: {bad.error}"
         want, have = len(good.after.candidates) - 1, len(bad.after.candidates)
         assert have >= want, f"one failed call left {have} candidates, not {want} or more"

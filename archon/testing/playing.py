@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,17 +70,27 @@ class Played:
 
 
 class Shuffled(Fake):
-    """A fake whose replies arrive in another order for each `order`."""
+    """A fake whose replies arrive in another order for each `order`.
 
-    def __init__(self, say: Say, order: int) -> None:
-        super().__init__(say)
+    Attributes:
+        together: how many requests waited for a reply at once.
+    """
+
+    def __init__(self, say: Say, order: int, faults: Iterable[Exception | None] = ()) -> None:
+        super().__init__(say, faults=faults)
         self._chance = random.Random(order)
+        self._waiting = self.together = 0
 
     async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
         """Answer after a random number of turns of the event loop."""
-        for _ in range(self._chance.randint(0, 12)):
-            await asyncio.sleep(0)
-        return await super().complete(request, draws)
+        self._waiting += 1
+        self.together = max(self.together, self._waiting)
+        try:
+            for _ in range(self._chance.randint(1, 12)):
+                await asyncio.sleep(0)
+            return await super().complete(request, draws)
+        finally:
+            self._waiting -= 1
 
 
 def obliging(request: Request, draw: Draw) -> str:
@@ -90,6 +100,8 @@ def obliging(request: Request, draw: Draw) -> str:
         return chance.choice(request.verdicts)
     if request.schema:
         return json.dumps(_instance(json.loads(request.schema), chance))
+    if "JSON list" in request.messages[-1].content:
+        return json.dumps([f"The answer holds ({chance.random():.6f})." for _ in range(10)])
     labels = list(dict.fromkeys(_LABEL.findall(request.messages[-1].content)))
     chance.shuffle(labels)
     told = [f"[{label}]\nIt holds ({chance.random():.6f})." for label in labels]

@@ -448,7 +448,7 @@ def exceptions() -> dict[str, tuple[Callable[[], Exception], str, bool]]:
 
     def maker(name: str) -> Callable[[], Exception]:
         kind = getattr(litellm.exceptions, name)
-        return lambda: kind(**special.get(name, usual))  # type: ignore[no-any-return]
+        return lambda: kind(**special.get(name, usual))
 
     return {name: (maker(name), *outcome) for name, outcome in kinds.items()}
 

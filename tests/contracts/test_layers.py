@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from archon.base import LAYERS, Layer
 from archon.testing import LAYER_CONTRACTS, variants_of
@@ -16,6 +17,16 @@ def _layers() -> Iterator[object]:
             yield pytest.param(layer, id=f"{kind}-{variant}")
 
 
+@pytest.fixture
+def _fewer(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Try the choices that settings offer on fewer states than the plain layer."""
+    plain = "-plain-" in request.node.name
+    settings.load_profile("archon" if plain else "archon-few")
+    yield
+    settings.load_profile("archon")
+
+
+@pytest.mark.usefixtures("_fewer")
 @pytest.mark.parametrize("contract", LAYER_CONTRACTS)
 @pytest.mark.parametrize("layer", list(_layers()))
 def test_contract(layer: Layer, contract: str) -> None:

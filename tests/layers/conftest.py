@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from archon.backends.fake import Fake
-from archon.base import Node, NodeRecord, Run, Shape, families
+from archon.base import Node, NodeRecord, Run, Shape, as_architecture
 from archon.executor import perform
 from archon.gateway import Gateway
 from archon.model import Request
@@ -70,12 +70,16 @@ def drive() -> Callable[..., Driven]:
             state = State(Task.of("What is 6 * 7?"), candidates=tuple(state))
         before = state.to_json()
         fake = Fake(script)
+        architecture = as_architecture(node)
         run = Run(
-            Gateway(Pool(None), {"fake": fake}), seed=seed, members=families(node), perform=perform
+            Gateway(Pool(None), {"fake": fake}),
+            seed=seed,
+            members=architecture.members,
+            perform=perform,
         )
 
         async def main() -> State:
-            return await perform(node, state, run, "node")
+            return await perform(architecture, state, run, "")
 
         after = asyncio.run(main())
         assert state.to_json() == before
@@ -85,9 +89,7 @@ def drive() -> Callable[..., Driven]:
         assert used <= bound.calls + min(bound.reasks, unparsed)
         assert len(after.candidates) <= bound.candidates
         requests = [request for request, _ in fake.requests]
-        draws = [(draw.member, draw.index) for _, draw in fake.requests]
+        draws = [(draw.member, draw.number) for _, draw in fake.requests]
         return Driven(after, requests, run.records, draws)
 
     return go
-
-

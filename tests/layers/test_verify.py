@@ -28,7 +28,7 @@ def test_two_calls_per_candidate_and_those_that_pass_go_on(drive: Any, candidate
     assert len(out.requests) == 6
     note = out.state.candidates[0].note("verdict")
     assert (note.passed, note.score, note.text) == (True, 1.0, "I checked it.")
-    assert note.node == "node"
+    assert note.node == "verify"
 
 
 def test_first_asks_in_waves_of_as_many_as_are_missing(drive: Any, candidates: Any) -> None:
@@ -75,7 +75,7 @@ def test_probabilities_of_the_verdict_are_the_score(drive: Any, candidates: Any)
 
 def test_votes_share(drive: Any, candidates: Any) -> None:
     def script(request: Request, draw: Draw) -> str:
-        said = "[Correct]" if draw.index < 2 else "[Incorrect]"
+        said = "[Correct]" if draw.number < 2 else "[Incorrect]"
         return said if request.verdicts else "Same reasons."
 
     out = drive(Verify(model="fake/m", votes=3), script, candidates("x"))
@@ -121,10 +121,14 @@ def test_nano_templates_are_exact(drive: Any, candidates: Any) -> None:
     task = Task.of([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Q?"}])
     layer = Verify(model={"model": "fake/m", "profile": "nano"})
     out = drive(layer, judge(), State(task, candidates("A1")))
-    assert out.prompts == [
-        "Check this answer.\nQ?\n\nAnswer:\nA1",
-        "Is this answer right?\nQ?\n\nAnswer:\nA1\n\nCheck:\nI checked it.",
-    ] + out.prompts[2:]
+    assert (
+        out.prompts
+        == [
+            "Check this answer.\nQ?\n\nAnswer:\nA1",
+            "Is this answer right?\nQ?\n\nAnswer:\nA1\n\nCheck:\nI checked it.",
+        ]
+        + out.prompts[2:]
+    )
 
 
 def test_the_judge_sees_the_whole_conversation_as_data(drive: Any, candidates: Any) -> None:

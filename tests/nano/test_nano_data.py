@@ -44,7 +44,7 @@ SPLITS = ("train", "dev", "test")
 
 
 def run_line(line: str) -> tuple[int, int]:
-    """The true and the written result of ``x op y = z``, computed apart from the code under test."""
+    """The true and the written result of ``x op y = z``, computed apart from the code."""
     left, sign, right, equals, result = line.split()
     assert equals == "="
     x, y = int(left), int(right)
