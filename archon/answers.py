@@ -23,15 +23,13 @@ import unicodedata
 from collections.abc import Hashable, Iterator
 from fractions import Fraction
 
-from archon.types import AnswerKind, Json, canonical, normal_text
+from archon.types import AnswerKind, Json, canonical, normal_text, normalises
 
 __all__ = ["extract", "key", "same"]
 
 MOST_DIGITS = 400
 """Longer numbers are no answers, and arithmetic on them would be slow."""
 MOST_EXPONENT = 300
-MOST_MARKS = 64
-"""Combining marks in a row: sorting longer runs makes Unicode normalisation quadratic."""
 
 # Quantifiers next to each other are bounded, so that no input makes matching quadratic.
 _DIGITS = r"\d(?:[,\u066c]?\d)*"
@@ -92,7 +90,7 @@ def key(answer: str | None, kind: AnswerKind) -> Hashable | None:
             value = _json_in(answer)
             return None if value is None else _canonical(value[0])
         case "exact":
-            return (normal_text(answer) if _normalises(answer) else answer.strip()) or None
+            return normal_text(answer) or None
     return _folded(answer)
 
 
@@ -279,21 +277,9 @@ def _canonical(value: Json) -> str | None:
         return None
 
 
-def _normalises(text: str) -> bool:
-    """Return whether Unicode normalisation takes linear time."""
-    if text.isascii():
-        return True
-    run = 0
-    for char in text:
-        run = run + 1 if unicodedata.combining(char) else 0
-        if run > MOST_MARKS:
-            return False
-    return True
-
-
 def _folded(answer: str) -> str | None:
     """Return the words of a text; without any, its signs (such as `+` or `{}`)."""
-    if not _normalises(answer):
+    if not normalises(answer):
         return answer.casefold().strip()
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", answer).casefold())
     spaced = "".join(c if c.isalnum() or unicodedata.combining(c) else " " for c in text)

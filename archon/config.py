@@ -46,7 +46,7 @@ class Source:
             where = self.name if mark is None else f"{self.name}:{mark.line + 1}"
             raise ConfigError(f"not YAML: {error.problem or error.context}", where=where) from None
         except (yaml.YAMLError, RecursionError) as error:
-            raise ConfigError(f"not YAML: {error}", where=self.name) from None
+            raise ConfigError(f"not YAML: {_first_line(error)}", where=self.name) from None
 
     def _refuse_aliases(self, text: str) -> None:
         """Look at the events first: composing a bomb of aliases would already explode."""
@@ -63,6 +63,8 @@ class Source:
         return ConfigError(message, where=f"{self.name}:{at.start_mark.line + 1}")
 
     def _value(self, node: yaml.Node, depth: int) -> Json:
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+            raise self._error(f"unknown tag {node.tag!r}", node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -91,7 +93,7 @@ class Source:
         try:
             value: Json = _SCALARS.construct_object(node)
         except (ValueError, yaml.YAMLError) as error:
-            raise self._error(f"not a value: {error}", node) from None
+            raise self._error(f"not a value: {_first_line(error)}", node) from None
         if value is None or isinstance(value, (str, int, float, bool)):
             return value
         return node.value  # dates and the like stay what the user wrote
@@ -108,6 +110,13 @@ class Source:
 
 
 _SCALARS = yaml.SafeLoader("")
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
+
+def _first_line(error: Exception) -> str:
+    """Return what is wrong without the excerpt that the YAML reader puts below it."""
+    problem = getattr(error, "problem", None) or str(error)
+    return str(problem).partition("\n")[0]
 
 
 def read_yaml(path: str | Path) -> Source:

@@ -389,7 +389,10 @@ def _check_first(
         return
     upper = gateway.upper(Request(model, task.messages))
     for scope in scopes:
-        if not scope.holding and (name := scope.refuses(upper)):
+        # What the pool has costs a scope of paid calls nothing, so that one cannot tell yet.
+        if scope.counts == "paid" or scope.holding:
+            continue
+        if name := scope.refuses(upper):
             raise BudgetRefused(
                 f"the first call, to {model.model!r}, does not fit the limit `{name}` of the budget"
             )

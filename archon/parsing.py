@@ -35,7 +35,7 @@ _TEST = re.compile(r"^\W{0,8}(?:unit\s)?test\s{0,3}(?:case\s{0,3})?#?\s{0,3}(\d{
 _TAIL = re.compile(rf"[:\-\u2013\u2014=]\W{{0,6}}(?:({_YES})|({_NO}))\W{{0,6}}$", re.IGNORECASE)
 _CHOSEN = re.compile(r"^\W{0,6}(?:final\s)?(?:answer|winner|better|choice|verdict)\b", re.I)
 _SCORED = re.compile(
-    r"(?:score|rating|grade)(?:\s{1,3}is)?[\s:=*_`"'(\[]{0,6}(-?\d{1,6}(?:\.\d{1,6})?)"
+    r"(?:score|rating|grade)(?:\s{1,3}is)?[\s:=*_`'(\[]{0,6}(-?\d{1,6}(?:\.\d{1,6})?)"
     r"(?:\s{0,2}(?:/|out of)\s{0,2}(\d{1,6}))?(?![\w.]\d|\w)",
     re.IGNORECASE,
 )

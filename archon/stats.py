@@ -224,7 +224,8 @@ def mcnemar(first: int, second: int) -> float:
     for k in range(least + 1):
         total += ways
         ways = ways * (n - k) // (k + 1)
-    return min(1.0, 2 * total / 2**n)  # integers of any size divide exactly
+    p: float = 2 * total / 2**n  # integers of any size divide exactly
+    return min(1.0, p)
 
 
 def bootstrap_difference(

@@ -34,6 +34,7 @@ __all__ = [
     "canonical",
     "finite",
     "normal_text",
+    "normalises",
 ]
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -52,9 +53,30 @@ def canonical(value: Json) -> str:
     )
 
 
+MOST_MARKS = 64
+"""Combining marks in a row above which a text is compared as it stands; writing needs a few."""
+
+
+def normalises(text: str) -> bool:
+    """Return whether Unicode normalisation of `text` takes linear time.
+
+    CPython sorts a run of combining marks by insertion, so a long one would take minutes.
+    """
+    if text.isascii():
+        return True
+    run = 0
+    for char in text:
+        run = run + 1 if unicodedata.combining(char) else 0
+        if run > MOST_MARKS:
+            return False
+    return True
+
+
 def normal_text(text: str) -> str:
     """Return `text` in the form in which texts are compared: NFC, LF, stripped."""
-    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").strip()
+    if normalises(text):
+        text = unicodedata.normalize("NFC", text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def clean_text(text: str) -> str:

@@ -23,9 +23,7 @@ def main() -> None:
     print(f"{arch}: at most {bound.calls} calls")
 
     result = archon.run(arch, QUESTION, answer="number", budget="calls=100")
-    print(
-        f"answer: {result.value}, after {result.used.calls} calls, {result.paid.calls} of them new"
-    )
+    print(f"answer: {result.value}; {result.used.calls} calls, {result.paid.calls} of them new")
     for record in result.trace:
         print(f"  {record.path:<10} {record.used.calls:>3} calls  {record.seconds:.2f} s")
 

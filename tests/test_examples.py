@@ -38,4 +38,5 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
+    assert "Traceback" not in done.stderr  # such as one from closing at the end
     assert re.search(shown, done.stdout), done.stdout

@@ -47,6 +47,14 @@ def _draws(n: int) -> list[Draw]:
     return [Draw(0, i) for i in range(n)]
 
 
+async def _flying(fake: Fake, count: int) -> None:
+    for _ in range(1000):
+        if fake.in_flight >= count:
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("nothing was sent")
+
+
 def _broken(kind: FailureKind, **rest: Any) -> ModelError:
     return ModelError("broken on purpose", kind=kind, **rest)
 
@@ -204,8 +212,7 @@ def test_cancelled_while_sent_is_charged_whole_and_leaves_nothing() -> None:
     async def work(gate: Gateway, fake: Fake) -> None:
         ledger = Ledger(Budget(calls=10, tokens=10_000))
         ask = asyncio.ensure_future(gate.draw(REQUEST, _draws(3), Spending((ledger,))))
-        while fake.in_flight < 3:
-            await asyncio.sleep(0.001)
+        await _flying(fake, 3)
         ask.cancel()
         await asyncio.wait([ask])
         for _ in range(20):
@@ -222,8 +229,7 @@ def test_one_waiter_less_does_not_cut_the_call_of_another() -> None:
     async def work(gate: Gateway, fake: Fake) -> Outcome:
         first = asyncio.ensure_future(gate.draw(REQUEST, _draws(1), Spending()))
         second = asyncio.ensure_future(gate.draw(REQUEST, _draws(1), Spending()))
-        while not fake.in_flight:
-            await asyncio.sleep(0.001)
+        await _flying(fake, 1)
         first.cancel()
         [outcome] = await asyncio.wait_for(second, 5)
         return outcome

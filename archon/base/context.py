@@ -167,7 +167,8 @@ class Context:
         budget refuses, as long as there is one reply.
         """
         outcomes = await self._draw(model, messages, n, **wanted)
-        return self._survivors(outcomes)
+        self._tolerate([o for o in outcomes if isinstance(o, Exception)], n)
+        return tuple(o for o in outcomes if isinstance(o, Reply))
 
     async def parsed(
         self,
@@ -219,20 +220,21 @@ class Context:
         content = [(key or _content)(thing) for thing in things]
         total, before = Counter(content), Counter[Hashable]()
 
-        async def one(thing: T, same: Hashable, place: int) -> R | Exception:
+        async def one(thing: T, same: Hashable, place: int) -> R | _Failed:
             _EQUALS.set((place, total[same]))
             try:
                 return await work(thing)
             except ArchonError as error:
-                return error
+                return _Failed(error)
 
         tasks = []
         for thing, same in zip(things, content, strict=True):
             tasks.append(asyncio.ensure_future(one(thing, same, before[same])))
             before[same] += 1
         outcomes = await _gather(tasks)
-        self._survivors(outcomes)
-        return tuple(None if isinstance(o, Exception) else o for o in outcomes)
+        errors = [o.error for o in outcomes if isinstance(o, _Failed)]
+        self._tolerate(errors, len(outcomes))
+        return tuple(None if isinstance(o, _Failed) else o for o in outcomes)
 
     async def run(self, node: Node, state: State, name: str) -> State:
         """Run a nested layer or architecture; `name` is its place, as `children` gives it."""
@@ -278,27 +280,33 @@ class Context:
         else:
             self.record.errors.append(str(outcome))
 
-    def _survivors(self, outcomes: Sequence[R | Exception]) -> tuple[R, ...]:
-        """Apply `on_error`: return what succeeded, or raise.
+    def _tolerate(self, errors: Sequence[Exception], total: int) -> None:
+        """Apply `on_error` to what failed of `total`.
 
         Raises:
             BudgetExceeded: when the budget left nothing.
             NodeError: when more failed than the policy allows.
         """
-        good = tuple(o for o in outcomes if not isinstance(o, Exception))
-        refused = [o for o in outcomes if isinstance(o, BudgetExceeded)]
-        failed = [o for o in outcomes if isinstance(o, Exception) and o not in refused]
+        refused = [error for error in errors if isinstance(error, BudgetExceeded)]
+        failed = [error for error in errors if not isinstance(error, BudgetExceeded)]
+        good = total - len(errors)
         if refused and not good:
             raise refused[0]
         if failed and not self._drop:
             raise NodeError(f"{failed[0]} (on_error: fail)", path=self.path) from failed[0]
-        if failed and len(good) < self._at_least:
+        if failed and good < self._at_least:
             raise NodeError(
-                f"{len(failed)} of {len(outcomes)} calls failed, at least {self._at_least} must"
+                f"{len(failed)} of {total} calls failed, at least {self._at_least} must"
                 f" succeed; first: {failed[0]}",
                 path=self.path,
             ) from failed[0]
-        return good
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """An item's error, kept apart from whatever its work may return."""
+
+    error: ArchonError
 
 
 async def _gather(tasks: Sequence[asyncio.Future[Any]]) -> list[Any]:

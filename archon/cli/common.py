@@ -103,10 +103,13 @@ Budgeted: TypeAlias = Annotated[
 
 
 def load_architecture(name: str) -> Architecture:
-    """Return the architecture of an argument, checked."""
+    """Return the architecture of an argument, checked; what is odd in it is told on stderr."""
     from archon.config import load
 
-    return load(name).check()
+    architecture = load(name).check()
+    for message in architecture.lint():
+        typer.echo(f"archon: {name}: {message}", err=True)
+    return architecture
 
 
 def benchmark_of(name: str, level: str | None) -> Json:
@@ -126,12 +129,12 @@ def console(*, err: bool = False) -> Console:
     return Console(stderr=err, width=None if stream.isatty() else WIDE, highlight=False)
 
 
-def table(*columns: str, title: str | None = None, left: int = 1) -> Table:
+def table(*columns: str, left: int = 1) -> Table:
     """Return an empty table whose first columns are text and whose others are numbers."""
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for position, name in enumerate(columns):
         made.add_column(name, justify="left" if position < left else "right")
     return made

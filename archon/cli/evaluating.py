@@ -12,6 +12,8 @@ from archon.cli import common
 from archon.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from archon.base import Architecture, Benchmark, Split
     from archon.evaluation import Evaluation, Progress
     from archon.pool import Mode
@@ -152,16 +154,17 @@ def _print(
 ) -> None:
     first = next(iter(found.values()))
     out = common.console()
-    title = f"{first.benchmark} {first.split}, seed {first.seed}"
+    typer.echo(f"{first.benchmark}, {first.split} split, seed {first.seed}")
     table = common.table(
         "architecture", "items", "accuracy", "95 %", "calls/item", "tokens/item", "dollars used",
-        "dollars paid", "calls paid", "seconds", "unparsed", "failed", title=title,
+        "dollars paid", "calls paid", "seconds", "unparsed", "failed"
     )  # fmt: skip
     for name, evaluation in found.items():
         table.add_row(name, *_cells(evaluation))
     out.print(table)
     if differences:
-        out.print(_difference_table(differences, reference))
+        typer.echo(f"paired differences to {reference}, in percentage points")
+        out.print(_difference_table(differences))
     for name, evaluation in found.items():
         for note in _notes(evaluation):
             typer.echo(f"archon: {name}: {note}", err=True)
@@ -188,10 +191,9 @@ def _percent(share: float | None) -> str:
     return "?" if share is None else f"{100 * share:.1f} %"
 
 
-def _difference_table(differences: dict[str, PairedDifference | None], reference: str) -> object:
+def _difference_table(differences: dict[str, PairedDifference | None]) -> Table:
     table = common.table(
         "architecture", "pairs", "difference", "95 %", "wins", "losses", "p",
-        title=f"paired differences to {reference}, in percentage points",
     )  # fmt: skip
     for name, found in differences.items():
         if found is None:

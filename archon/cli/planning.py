@@ -69,9 +69,9 @@ def _data(
 def _print(
     architecture: Architecture, parts: dict[str, Bound], total: Bound, question_tokens: int
 ) -> None:
+    typer.echo(f"{architecture.label}: at most, for a question of {question_tokens:,} tokens")
     table = common.table(
         "node", "calls", "reasks", "input tokens", "output tokens", "dollars", "candidates",
-        title=f"{architecture.label}: at most, for a question of {question_tokens:,} tokens",
     )  # fmt: skip
     for id_, bound in parts.items():
         table.add_row(id_, *_cells(bound))
@@ -100,10 +100,12 @@ def _cells(bound: Bound) -> tuple[str, ...]:
 
 
 def _print_estimate(found: Estimate) -> None:
+    typer.echo(
+        f"estimate for {found.items} items, from replies in the pool"
+        f" ({found.complete} items have all they need)"
+    )
     table = common.table(
         "node", "replies recorded", "calls", "tokens", "dollars",
-        title=f"estimate for {found.items} items, from replies in the pool"
-        f" ({found.complete} items have all they need)",
     )  # fmt: skip
     for id_, node in found.nodes.items():
         table.add_row(

@@ -69,10 +69,9 @@ def show_prompts(architecture: Architecture, task: Task, seed: int, *, as_json: 
         common.print_json([_data(request, n) for request, n in listener.asked.items()])
         return
     for number, (request, samples) in enumerate(listener.asked.items(), 1):
-        settings = ", ".join(f"{k}={v}" for k, v in request.model.settings.items() if k != "model")
-        typer.echo(
-            f"── {number}. {request.model.model} ({settings or 'no settings'}), samples: {samples}"
-        )
+        sampled = {k: v for k, v in request.model.settings.items() if k != "model"}
+        settings = "".join(f", {name}: {value}" for name, value in sampled.items())
+        typer.echo(f"── {number}. {request.model.model}, samples: {samples}{settings}")
         for message in request.messages:
             typer.echo(f"[{message.role}]\n{message.content}\n")
         if request.prefix:

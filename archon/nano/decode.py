@@ -17,24 +17,50 @@ def _turn(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor
     return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
+def _pick(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """The next tokens: the likeliest at temperature 0, else drawn by their chances."""
+    if temperature <= 0:
+        return logits.argmax(-1)
+    heaps = (logits / temperature).softmax(-1).cumsum(-1)
+    mark = torch.rand(logits.shape[:-1])[..., None] * heaps[..., -1:]
+    return (heaps < mark).sum(-1).clamp(max=logits.shape[-1] - 1)
+
+
 class Decoder:
     """Decoding state of ``copies`` replies to each of a batch of left-padded prompts."""
 
     def __init__(
-        self, model: LlamaForCausalLM, ids: torch.Tensor, mask: torch.Tensor, copies: int
+        self,
+        model: LlamaForCausalLM,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        copies: int,
+        limit: int,
     ) -> None:
         self.model = model
-        self.copies = copies
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         out = model.model(
             input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True
         )
-        self.cache = [(layer.keys, layer.values) for layer in out.past_key_values.layers]
-        self.own: list[tuple[list[torch.Tensor], list[torch.Tensor]]] = [([], []) for _ in self.cache]
-        self.hidden_pad = torch.zeros(mask.shape).masked_fill(mask == 0, float("-inf"))
+        rows, width = mask.shape
+        room = width + limit * copies
+        self.filled = width
+        self.cache = [
+            tuple(self._grown(part, copies * limit) for part in (layer.keys, layer.values))
+            for layer in out.past_key_values.layers
+        ]
+        # Each reply sees the prompt and, of the slots that follow, every one of its own copy.
+        self.seen = torch.zeros(rows, 1, copies, room, dtype=torch.bool)
+        self.seen[..., :width] = mask[:, None, None].bool()
+        self.seen[..., width:] = torch.eye(copies, dtype=torch.bool).repeat(1, limit)
         self.position = mask.sum(-1, keepdim=True)
         last = model.lm_head(out.last_hidden_state[:, -1])
         self.logits = last[:, None].expand(-1, copies, -1)
+
+    @staticmethod
+    def _grown(part: torch.Tensor, more: int) -> torch.Tensor:
+        """A cache tensor (batch, heads, time, size) with room for ``more`` further slots."""
+        return nn.functional.pad(part, (0, 0, 0, more))
 
     def _attend(self, layer: nn.Module, number: int, x: torch.Tensor) -> torch.Tensor:
         """Attention of the newest tokens to the prompt and to their own replies."""
@@ -45,19 +71,16 @@ class Decoder:
             part(x).view(shape).transpose(1, 2)
             for part in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
-        q, k = _turn(q, *self.angles), _turn(k, *self.angles)
-        keys, values = self.own[number]
-        keys.append(k)
-        values.append(v)
-        past_k, past_v = self.cache[number]
-        scale = attention.head_dim**-0.5
-        shared = q @ past_k.mT * scale + self.hidden_pad[:, None, None]
-        mine_k, mine_v = torch.stack(keys, 3), torch.stack(values, 3)
-        mine = (q[..., None, :] * mine_k).sum(-1) * scale
-        share = torch.cat((shared, mine), -1).softmax(-1)
-        width = past_k.shape[2]
-        mixed = share[..., :width] @ past_v
-        mixed = mixed + (share[..., width:, None] * mine_v).sum(-2)
+        keys, values = self.cache[number]
+        upto = self.filled + copies
+        keys[:, :, self.filled : upto] = _turn(k, *self.angles)
+        values[:, :, self.filled : upto] = v
+        mixed = nn.functional.scaled_dot_product_attention(
+            _turn(q, *self.angles),
+            keys[:, :, :upto],
+            values[:, :, :upto],
+            attn_mask=self.seen[..., :upto],
+        )
         return attention.o_proj(mixed.transpose(1, 2).reshape(rows, copies, -1))
 
     def feed(self, tokens: torch.Tensor) -> None:
@@ -70,6 +93,7 @@ class Decoder:
             x = x + self._attend(layer, number, layer.input_layernorm(x))
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         self.position = self.position + 1
+        self.filled += tokens.shape[1]
         self.logits = self.model.lm_head(inner.norm(x))
 
 
@@ -84,15 +108,11 @@ def decode(
 ) -> torch.Tensor:
     """Replies as tokens (batch, copies, length), padded with the pad token after the end."""
     end, pad = model.config.eos_token_id, model.config.pad_token_id
-    state = Decoder(model, ids, mask, copies)
+    state = Decoder(model, ids, mask, copies, limit)
     done = torch.zeros(ids.shape[0], copies, dtype=torch.bool)
     said: list[torch.Tensor] = []
     while len(said) < limit:
-        scores = state.logits
-        if temperature > 0:
-            noise = torch.empty_like(scores).exponential_().log_().neg_()
-            scores = scores / temperature + noise
-        token = scores.argmax(-1).masked_fill(done, pad)
+        token = _pick(state.logits, temperature).masked_fill(done, pad)
         said.append(token)
         done = done | (token == end)
         if bool(done.all()):

@@ -73,18 +73,20 @@ def test_what_is_wrong_with_files(archon: Archon) -> None:
 
 
 def test_trace(archon: Archon) -> None:
-    result = archon("run", "voted.yaml", "q", "--trace", "--trace-file", "trace.json")
+    result = archon(
+        "run", "voted.yaml", "q", "--answer", "number", "--trace", "--trace-file", "trace.json"
+    )
     assert "generate: done, 5 candidates, 5 calls" in result.stderr
     trace = json.loads(Path("trace.json").read_text())["trace"]
     assert [record["path"] for record in trace] == ["generate", "vote"]
 
 
 def test_a_budget_that_cuts_the_run_short(archon: Archon) -> None:
-    result = archon("run", "voted.yaml", "q", "--budget", "calls=2")
+    result = archon("run", "voted.yaml", "q", "--answer", "exact", "--budget", "calls=2")
     assert "cut short: the budget of calls" in result.stderr
     assert "2 calls" in result.stderr
     assert (
-        "unknown limit 'call'; did you mean 'calls'?"
+        "unknown limit 'call' in the budget; did you mean 'calls'?"
         in archon("run", "one.yaml", "q", "--budget", "call=2", code=2).stderr
     )
     archon("run", "one.yaml", "q", "--budget", "calls=0", code=2)

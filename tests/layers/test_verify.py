@@ -15,7 +15,7 @@ def judge(*right: str) -> Any:
 
     def script(request: Request, draw: Draw) -> str:
         prompt = request.messages[-1].content
-        if "[Correct] or [Incorrect]" not in prompt:
+        if not request.verdicts:
             return "I checked it."
         return "[Correct]" if any(f"\n{text}\n" in prompt for text in right) else "[Incorrect]"
 
@@ -121,14 +121,10 @@ def test_nano_templates_are_exact(drive: Any, candidates: Any) -> None:
     task = Task.of([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Q?"}])
     layer = Verify(model={"model": "fake/m", "profile": "nano"})
     out = drive(layer, judge(), State(task, candidates("A1")))
-    assert (
-        out.prompts
-        == [
-            "Check this answer.\nQ?\n\nAnswer:\nA1",
-            "Is this answer right?\nQ?\n\nAnswer:\nA1\n\nCheck:\nI checked it.",
-        ]
-        + out.prompts[2:]
-    )
+    assert out.prompts == [
+        "Check this answer.\nQ?\n\nAnswer:\nA1",
+        "Is this answer right?\nQ?\n\nAnswer:\nA1\n\nCheck:\nI checked it.",
+    ]
 
 
 def test_the_judge_sees_the_whole_conversation_as_data(drive: Any, candidates: Any) -> None:
