@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY) ## measure greedy, one sample and three architectures on the embedded model
 	@echo "== one question through $(DEMO_RUN)"
-	@$(BIN)/archon run $(DEMO_RUN) "$(DEMO_QUESTION)" --answer number
+	@$(BIN)/archon run $(DEMO_RUN) "$(DEMO_QUESTION)" --answer number --mode reuse --trace
 	@echo
 	@echo "== $(DEMO_LIMIT) test problems of level $(DEMO_LEVEL)"
 	@$(BIN)/archon eval $(DEMO) --benchmark arithmetic --split test \

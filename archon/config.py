@@ -171,10 +171,14 @@ def _build(source: Source) -> Architecture:
 
 
 def dumps(architecture: Architecture) -> str:
-    """Return the YAML text of an architecture; `loads` reads it back."""
-    return yaml.safe_dump(
-        json.loads(json.dumps(dump(architecture))), sort_keys=False, allow_unicode=True, width=96
-    )
+    """Return the YAML text of an architecture; `loads` reads it back.
+
+    Raises:
+        ConfigError: when a layer holds an object that no file can name, such as a local function.
+    """
+    data = json.loads(json.dumps(dump(architecture)))
+    parse(data)
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=96)
 
 
 def shipped() -> dict[str, Path]:

@@ -94,14 +94,14 @@ class Model(BaseModel):
     @field_validator("model")
     @classmethod
     def _named(cls, name: str) -> str:
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name):
             raise ValueError(f"a model is named like 'openai/gpt-4o' or 'local/nano', got {name!r}")
         return name
 
     @field_validator("api_key_env")
     @classmethod
     def _variable(cls, name: str | None) -> str | None:
-        if name is not None and not _ENV_NAME.match(name):
+        if name is not None and not _ENV_NAME.fullmatch(name):
             raise ValueError("this must be the NAME of an environment variable, never a key itself")
         return name
 

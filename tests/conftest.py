@@ -15,11 +15,11 @@ settings.register_profile(
     "archon",
     deadline=None,  # the machine may be busy
     derandomize=True,  # a failure is a failure for everybody
-    max_examples=int(os.environ.get("ARCHON_EXAMPLES", "12")),
+    max_examples=int(os.environ.get("ARCHON_EXAMPLES", "8")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
     database=None,
 )
-settings.register_profile("archon-few", settings.get_profile("archon"), max_examples=3)
+settings.register_profile("archon-few", settings.get_profile("archon"), max_examples=1)
 settings.load_profile("archon")
 
 _connect = socket.socket.connect

@@ -37,6 +37,7 @@ __all__ = [
     "load_architecture",
     "print_json",
     "read_json",
+    "replicate",
     "spent",
     "table",
 ]
@@ -96,10 +97,25 @@ Limit: TypeAlias = Annotated[
 SplitOf: TypeAlias = Annotated[
     SplitName, typer.Option("--split", help="dev for choosing, test for the last word.")
 ]
-Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="Names an independent replicate.")]
+Seed: TypeAlias = Annotated[
+    int | None, typer.Option("--seed", help="Names an independent replicate; 0 if left out.")
+]
 Budgeted: TypeAlias = Annotated[
     str | None, typer.Option("--budget", help="Such as usd=1,calls=200,tokens=9000,seconds=60.")
 ]
+
+
+def replicate(mode: ModeName | None, seed: int | None, default: ModeName) -> tuple[ModeName, int]:
+    """Return mode and seed; a seed that is named asks for the replies under that seed.
+
+    Raises:
+        ConfigError: for a seed beside `fresh`, which draws its own.
+    """
+    if seed is None:
+        return mode or default, 0
+    if mode == "fresh":
+        raise ConfigError("--mode fresh draws a new seed; leave out --seed, or choose reuse")
+    return mode or "reuse", seed
 
 
 def load_architecture(name: str) -> Architecture:
@@ -136,7 +152,10 @@ def table(*columns: str, left: int = 1) -> Table:
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for position, name in enumerate(columns):
-        made.add_column(name, justify="left" if position < left else "right")
+        text = position < left  # text may be folded, but no number is ever cut
+        made.add_column(
+            name, justify="left" if text else "right", overflow="fold", no_wrap=not text
+        )
     return made
 
 

@@ -38,14 +38,15 @@ def evaluate(
     limit: common.Limit = None,
     split: common.SplitOf = "test",
     level: common.Level = None,
-    seed: common.Seed = 0,
+    seed: common.Seed = None,
     budget: common.Budgeted = None,
     item_budget: Annotated[
         str | None, typer.Option(help="What each item may use, replies from the pool included.")
     ] = None,
     mode: Annotated[
-        common.ModeName, typer.Option(help="reuse resumes from the pool, only never calls.")
-    ] = "reuse",
+        common.ModeName | None,
+        typer.Option(help="How the pool is used: reuse, which resumes; only never calls."),
+    ] = None,
     baseline: Annotated[
         str, typer.Option(metavar="NAME", help="What the others are compared to.")
     ] = "first",
@@ -62,11 +63,12 @@ def evaluate(
 
         known = ", ".join(benchmarks.names())
         raise ConfigError(f"say on which items: --benchmark NAME; known: {known}")
+    used_mode, used_seed = common.replicate(mode, seed, "reuse")
     architectures = _named(archs)
     reference = _reference(baseline, list(architectures))
     found = _measure(
-        architectures, common.benchmark_of(benchmark, level), limit, split, seed, budget,
-        item_budget, mode, concurrency,
+        architectures, common.benchmark_of(benchmark, level), limit, split, used_seed,
+        budget, item_budget, used_mode, concurrency,
     )  # fmt: skip
     differences = _differences(found, reference)
     if as_json:
@@ -154,14 +156,14 @@ def _print(
 ) -> None:
     first = next(iter(found.values()))
     out = common.console()
-    typer.echo(f"{first.benchmark}, {first.split} split, seed {first.seed}")
-    table = common.table(
-        "architecture", "items", "accuracy", "95 %", "calls/item", "tokens/item", "dollars used",
-        "dollars paid", "calls paid", "seconds", "unparsed", "failed"
-    )  # fmt: skip
-    for name, evaluation in found.items():
-        table.add_row(name, *_cells(evaluation))
-    out.print(table)
+    where = f"{first.benchmark}, {first.split} split, seed {first.seed}"
+    typer.echo(f"{where}; calls, tokens and dollars are per item")
+    for columns in (_ALL,) if out.width >= _ALL_FIT else (_QUALITY, _COST):
+        table = common.table("architecture", *columns)
+        for name, evaluation in found.items():
+            cells = _cells(evaluation)
+            table.add_row(name, *(cells[column] for column in columns))
+        out.print(table)
     if differences:
         typer.echo(f"paired differences to {reference}, in percentage points")
         out.print(_difference_table(differences))
@@ -170,21 +172,29 @@ def _print(
             typer.echo(f"archon: {name}: {note}", err=True)
 
 
-def _cells(evaluation: Evaluation) -> tuple[str, ...]:
+_QUALITY = ("items", "accuracy", "95 %", "unparsed", "failed")
+_COST = ("calls", "tokens", "dollars", "paid calls", "paid dollars", "seconds")
+_ALL = (*_QUALITY[:3], *_COST, *_QUALITY[3:])
+_ALL_FIT = 140
+"""Columns of the terminal from which one table holds everything."""
+
+
+def _cells(evaluation: Evaluation) -> dict[str, str]:
+    """Return what the tables show, by column; `paid` is of the whole evaluation."""
     span, used = evaluation.interval, evaluation.used
-    return (
-        f"{evaluation.n}/{evaluation.total}",
-        _percent(evaluation.accuracy),
-        "?" if span is None else f"{_percent(span.low)} to {_percent(span.high)}",
-        common.amount(evaluation.per_item(used.calls), 1),
-        common.amount(evaluation.per_item(used.tokens)),
-        common.dollars(used.usd),
-        common.dollars(evaluation.paid.usd),
-        common.amount(evaluation.paid.calls),
-        common.amount(evaluation.seconds, 1),
-        common.amount(evaluation.unparsed),
-        common.amount(evaluation.failures),
-    )
+    return {
+        "items": f"{evaluation.n}/{evaluation.total}",
+        "accuracy": _percent(evaluation.accuracy),
+        "95 %": "?" if span is None else f"{_percent(span.low)} to {_percent(span.high)}",
+        "calls": common.amount(evaluation.per_item(used.calls), 1),
+        "tokens": common.amount(evaluation.per_item(used.tokens)),
+        "dollars": common.dollars(evaluation.per_item(used.usd)),
+        "paid calls": common.amount(evaluation.paid.calls),
+        "paid dollars": common.dollars(evaluation.paid.usd),
+        "seconds": common.amount(evaluation.seconds, 1),
+        "unparsed": common.amount(evaluation.unparsed),
+        "failed": common.amount(evaluation.failures),
+    }
 
 
 def _percent(share: float | None) -> str:

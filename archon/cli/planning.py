@@ -25,7 +25,7 @@ def plan(
     limit: common.Limit = None,
     split: common.SplitOf = "test",
     level: common.Level = None,
-    seed: common.Seed = 0,
+    seed: common.Seed = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Show the most that one question can cost, before anything is paid.
@@ -40,7 +40,7 @@ def plan(
         from archon.cli.estimate import estimate
 
         items = common.benchmark_of(benchmark, level).items(split, limit)
-        found = estimate(architecture, items, seed)
+        found = estimate(architecture, items, seed or 0)
     if as_json:
         common.print_json(_data(architecture, parts, total, question_tokens, found))
         return

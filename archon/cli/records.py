@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["runs"]
 
+_TABLE_FITS = 170
+"""Columns of the terminal from which a table holds a run in one line."""
 _COLUMNS = ("id", "started", "ended", "what", "digest", "name", "status", "used", "paid")
 
 
@@ -69,13 +71,20 @@ def _print_list(found: list[dict[str, Json]]) -> None:
     if not found:
         typer.echo("nothing was run yet", err=True)
         return
+    out = common.console()
+    if out.width < _TABLE_FITS:
+        for row in found:
+            typer.echo(row["id"])
+            typer.echo(f"  {_when(row['started'])}  {row['what']} {row['name']}: {row['status']}")
+            typer.echo(f"  used {_usage(row['used'])}; paid {_usage(row['paid'])}")
+        return
     table = common.table("run", "started", "what", "name", "status", "used", "paid", left=5)
     for row in found:
         table.add_row(
             row["id"], _when(row["started"]), row["what"], row["name"], row["status"],
             _usage(row["used"]), _usage(row["paid"]),
         )  # fmt: skip
-    common.console().print(table)
+    out.print(table)
 
 
 def _print_one(row: dict[str, Json]) -> None:

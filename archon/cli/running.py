@@ -37,10 +37,11 @@ def run(
         Path | None, typer.Option(metavar="FILE", help="JSON schema that the answer must follow.")
     ] = None,
     budget: common.Budgeted = None,
-    seed: common.Seed = 0,
+    seed: common.Seed = None,
     mode: Annotated[
-        common.ModeName, typer.Option(help="fresh draws anew, reuse takes what is in the pool.")
-    ] = "fresh",
+        common.ModeName | None,
+        typer.Option(help="How the pool is used: fresh, or reuse where a seed is given."),
+    ] = None,
     show_prompts: Annotated[
         bool, typer.Option("--show-prompts", help="Print the first prompts and send nothing.")
     ] = False,
@@ -53,16 +54,19 @@ def run(
     """Run an architecture on a question."""
     architecture = common.load_architecture(arch)
     task = _task(question, messages, system, answer, json_schema)
+    used_mode, used_seed = common.replicate(mode, seed, "fresh")
     if show_prompts:
         from archon.cli.prompts import show_prompts as show
 
-        show(architecture, task, seed, as_json=as_json)
+        show(architecture, task, used_seed, as_json=as_json)
         return
     from archon.cli.live import run_live
     from archon.session import Session
 
     with Session() as session:
-        result = run_live(architecture, task, session, budget=budget, seed=seed, mode=mode)
+        result = run_live(
+            architecture, task, session, budget=budget, seed=used_seed, mode=used_mode
+        )
     if trace_file is not None:
         _write(trace_file, result)
     if as_json:

@@ -20,12 +20,12 @@ class Speaker:
     batch: int = 256
     written: int = 0
 
-    def reply(self, prompts: list[str], temperature: float, limit: int = 160) -> list[str]:
+    def reply(self, prompts: list[str], temperature: float, limit: int = 112) -> list[str]:
         """One reply to each user message; greedy at temperature 0."""
         return [group[0] for group in self.replies(prompts, 1, temperature, limit)]
 
     def replies(
-        self, prompts: list[str], copies: int, temperature: float, limit: int = 160
+        self, prompts: list[str], copies: int, temperature: float, limit: int = 112
     ) -> list[list[str]]:
         """Several replies to each user message."""
         texts = [USER + prompt.strip() + ASSISTANT for prompt in prompts]
@@ -53,7 +53,7 @@ class Speaker:
         return [flat[start : start + copies] for start in range(0, len(flat), copies)]
 
     @torch.inference_mode()
-    def generated(self, prompts: list[str], temperature: float, limit: int = 160) -> list[str]:
+    def generated(self, prompts: list[str], temperature: float, limit: int = 112) -> list[str]:
         """One reply to each user message through plain ``generate``, in one batch."""
         texts = [USER + prompt.strip() + ASSISTANT for prompt in prompts]
         inputs = self.tokenizer(texts, padding=True, return_tensors="pt")

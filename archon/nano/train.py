@@ -41,7 +41,6 @@ from archon.nano.tokenizer import train_tokenizer
 from archon.nano.working import answer_of
 
 SELF_FROM = 0.6
-DECAY_FROM = 0.55
 _OWN_LEVELS = {2: 0.15, 3: 0.6, 4: 0.25}
 _OWN_SEED = 7_000_000
 
@@ -57,6 +56,8 @@ class Options:
     tokens: int
     threads: int
     own: int
+    peak: float
+    decay_from: float
 
 
 def fresh_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -90,10 +91,10 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
     tokenizer.save_pretrained(out)
 
 
-def rate_at(progress: float, steps: int) -> float:
+def rate_at(progress: float, steps: int, decay_from: float) -> float:
     """Share of the peak learning rate: short warm-up, flat, then down to zero."""
     warm = min(1.0, (steps + 1) / 40)
-    return warm * min(1.0, max(0.02, (1 - progress) / (1 - DECAY_FROM)))
+    return warm * min(1.0, max(0.02, (1 - progress) / (1 - decay_from)))
 
 
 class Stream:
@@ -214,12 +215,13 @@ class Trainer:
             loss = self.loss(batch)
             loss.backward()
             progress = self.averaged((time.monotonic() - began) / (60 * self.options.minutes))
-            self.optimizer.step(rate_at(progress, steps))
+            rate = self.options.peak * rate_at(progress, steps, self.options.decay_from)
+            self.optimizer.step(rate)
             losses.append(loss.item())
             tokens += batch.ids.numel() * self.workers
             now = time.monotonic()
             if now - said > 15:
-                self.report((now - began) / 60, steps, tokens, losses, rate_at(progress, steps))
+                self.report((now - began) / 60, steps, tokens, losses, rate)
                 losses, said = [], now
             if now - saved > 180:
                 self.save()
@@ -252,6 +254,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=3072, help="tokens in a batch")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--own", type=int, default=500, help="problems the model answers itself")
+    parser.add_argument("--peak", type=float, default=1.0, help="scales the learning rates")
+    parser.add_argument("--decay-from", type=float, default=0.55, help="when the rate falls")
     Trainer(Options(**vars(parser.parse_args())), Console()).run()
 
 

@@ -40,6 +40,10 @@ def test_fresh_by_default_and_reuse_when_asked(archon: Archon) -> None:
     again = data(archon("run", "one.yaml", "q", "--json", "--mode", "only", "--seed", "4"))
     assert (same["paid"]["calls"], again["paid"]["calls"]) == (1, 0)
     assert same["answer"] == again["answer"]
+    assert (
+        "leave out --seed"
+        in archon("run", "one.yaml", "q", "--mode", "fresh", "--seed", "4", code=2).stderr
+    )
     replay = data(
         archon("run", "one.yaml", "q", "--json", "--mode", "only", "--seed", str(first["seed"]))
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 import archon as package
 from archon.base import LAYERS
 from archon.base.bounds import QUESTION_TOKENS
+from archon.cli.schema import build
 from archon.config import shipped
 from tests.cli.conftest import VOTED, Archon, data
 
@@ -137,16 +139,21 @@ def test_runs(archon: Archon) -> None:
     assert "did you mean" in archon("runs", run["id"][:-1], code=2).stderr
 
 
-def validator(archon: Archon) -> Draft202012Validator:
+@cache
+def validator() -> Draft202012Validator:
+    return Draft202012Validator(build())
+
+
+def test_schema_is_printed(archon: Archon) -> None:
     schema = json.loads(archon("schema").stdout)
     Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+    assert schema == build()
 
 
 @pytest.mark.parametrize("name", list(shipped()))
-def test_the_schema_accepts_what_comes_with_archon(archon: Archon, name: str) -> None:
+def test_the_schema_accepts_what_comes_with_archon(name: str) -> None:
     found = yaml.safe_load(shipped()[name].read_text(encoding="utf-8"))
-    assert list(validator(archon).iter_errors(found)) == []
+    assert list(validator().iter_errors(found)) == []
 
 
 @pytest.mark.parametrize(
@@ -162,8 +169,8 @@ def test_the_schema_accepts_what_comes_with_archon(archon: Archon, name: str) ->
         {"stages": ["vote"], "nodes": ["vote"]},
     ],
 )
-def test_the_schema_rejects_mistakes(archon: Archon, wrong: object) -> None:
-    assert not validator(archon).is_valid(wrong)
+def test_the_schema_rejects_mistakes(wrong: object) -> None:
+    assert not validator().is_valid(wrong)
 
 
 def test_init_writes_a_file_that_loads(archon: Archon) -> None:
