@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from archon.budget import Budget
     from archon.config import dumps, load, loads
     from archon.errors import ArchonError, BudgetExceeded, ConfigError, ModelError, NodeError
-    from archon.evaluation import Evaluation, aevaluate, evaluate
+    from archon.evaluation import aevaluate, evaluate
+    from archon.measured import Evaluation
     from archon.model import Model, Price
     from archon.result import Result
     from archon.session import Session
@@ -75,7 +76,8 @@ _HOMES = {
     "archon.budget": ("Budget",),
     "archon.config": ("dumps", "load", "loads"),
     "archon.errors": ("ArchonError", "BudgetExceeded", "ConfigError", "ModelError", "NodeError"),
-    "archon.evaluation": ("Evaluation", "aevaluate", "evaluate"),
+    "archon.evaluation": ("aevaluate", "evaluate"),
+    "archon.measured": ("Evaluation",),
     "archon.model": ("Model", "Price"),
     "archon.result": ("Result",),
     "archon.session": ("Session",),

@@ -138,11 +138,14 @@ class NodeError(RunError):
 
     Attributes:
         path: the node's place in the architecture.
+        kind: how the first lost call failed, as in `ModelError`; `content` means that a provider
+            would not answer, which is the architecture's outcome and not a fault of transport.
     """
 
-    def __init__(self, message: str, *, path: str = "") -> None:
+    def __init__(self, message: str, *, path: str = "", kind: FailureKind = "fatal") -> None:
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
+        self.kind: FailureKind = kind
 
 
 class PoolMiss(RunError):

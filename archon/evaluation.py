@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from archon.executor import finish_run, perform, start
 from archon.measured import Evaluation, Progress, Row
 from archon.pool import Mode
 from archon.result import Result
+from archon.runs import RunRow, Status, put_run
 from archon.session import Session, as_budget, default_session
 from archon.types import Usage, canonical
 
@@ -173,7 +173,8 @@ class _Work:
         self._check(items)
         self.rows = [None] * len(items)
         await self._record("running", None)
-        status, result = "stopped", None
+        status: Status = "stopped"
+        result = None
         try:
             await self._all(items)
             result = self._result()
@@ -282,8 +283,10 @@ class _Work:
             row = self._row(item, result)
         except (BudgetExceeded, NodeError, ModelError, PoolMiss) as error:
             cut = error.limit if isinstance(error, BudgetExceeded) else ""
+            # A provider that will not answer this question is the architecture's outcome.
+            caused = bool(cut) or getattr(error, "kind", "") == "content"
             row = Row(
-                item.task.id, item.group, self.benchmark.score(item, None) if cut else None,
+                item.task.id, item.group, self.benchmark.score(item, None) if caused else None,
                 used=Usage.sum(record.used for record in run.records),
                 paid=Usage.sum(record.paid for record in run.records),
                 seconds=time.monotonic() - began, error=str(error), cut_short=cut,
@@ -354,24 +357,14 @@ class _Work:
             run=self.run,
         )
 
-    async def _record(self, status: str, result: Evaluation | None) -> None:
+    async def _record(self, status: Status, result: Evaluation | None) -> None:
         """Write the evaluation's row in the record of runs."""
         if self.mode == "off":
             return
-        row = (
-            self.run, self.wall, None if status == "running" else time.time(), "eval",
-            self.architecture.digest(), self.architecture.name or str(self.architecture), status,
-            canonical(self.used.to_json()), canonical(self.ledger.spent.to_json()),
-            "" if result is None else canonical(result.to_json()),
+        row = RunRow(
+            self.run, self.wall, "eval", self.architecture.digest(),
+            self.architecture.name or str(self.architecture), status,
+            None if status == "running" else time.time(), self.used, self.ledger.spent,
+            None if result is None else result.to_json(),
         )  # fmt: skip
-
-        def put(db: sqlite3.Connection) -> None:
-            db.execute(_PUT, row)
-
-        await self.session.pool.store.write(put)
-
-
-_PUT = (
-    "INSERT OR REPLACE INTO runs (id, started, ended, what, digest, name, status, used, paid, "
-    "result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+        await put_run(self.session.pool, row)

@@ -32,7 +32,7 @@ from archon.base import (
     as_architecture,
 )
 from archon.budget import Ledger
-from archon.errors import ArchonError, BudgetExceeded, BudgetRefused, NodeError
+from archon.errors import ArchonError, BudgetExceeded, BudgetRefused, ModelError, NodeError
 from archon.gateway import Gateway
 from archon.model import Request
 from archon.result import Result, conclude
@@ -218,7 +218,8 @@ def _step(place: Place) -> _Step:
 
 def _error_json(error: ArchonError) -> Json:
     limit = error.limit if isinstance(error, BudgetExceeded) else ""
-    return {"error": str(error), "limit": limit}
+    kind = error.kind if isinstance(error, (ModelError, NodeError)) else "fatal"
+    return {"error": str(error), "limit": limit, "kind": kind}
 
 
 def _before(outputs: dict[str, Json], place: Place) -> State:
@@ -242,7 +243,7 @@ def _joined(outputs: dict[str, Json], ids: Sequence[str]) -> State:
     first = outputs[ids[0]]
     if first["limit"]:
         raise BudgetExceeded(first["error"], limit=first["limit"])
-    raise NodeError(first["error"])
+    raise NodeError(first["error"], kind=first["kind"])
 
 
 def _union(states: Sequence[State]) -> State:

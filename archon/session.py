@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import secrets
 import threading
 import uuid
@@ -163,7 +164,8 @@ class Session:
         await asyncio.gather(*tasks, return_exceptions=True)
         if gateway := self._gateways.pop(loop, None):
             await gateway.close()
-        await loop.shutdown_default_executor()
+        with contextlib.suppress(RuntimeError):  # the interpreter's end has shut it down already
+            await loop.shutdown_default_executor()
 
     def __enter__(self) -> Session:
         return self

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from archon.errors import ModelNotFound, did_you_mean
 
-__all__ = ["digest", "folder_of"]
+__all__ = ["digest", "folder_of", "local_models"]
 
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _FILES = (
@@ -59,6 +59,20 @@ def folder_of(name: str) -> Path:
     if snapshot is not None and _is_model(snapshot):
         return snapshot
     raise ModelNotFound(_missing(name, rest, (shipped, cached)))
+
+
+def local_models() -> list[tuple[str, Path]]:
+    """Return name and folder of every model that is here: shipped ones, then the hub's cache."""
+    found = [
+        (path.relative_to(_WEIGHTS).as_posix(), path)
+        for path in sorted(_WEIGHTS.glob("*"))
+        if _is_model(path)
+    ]
+    for cached in sorted(_cache().glob("models--*")):
+        snapshot = _snapshot(cached)
+        if snapshot is not None and _is_model(snapshot):
+            found.append((cached.name.removeprefix("models--").replace("--", "/"), snapshot))
+    return found
 
 
 def _missing(name: str, rest: str, tried: tuple[Path, ...]) -> str:

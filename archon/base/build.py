@@ -20,7 +20,7 @@ Where = Callable[[object, object], str]
 """Gives `file:line` of a container, or of one key or index in it; empty if unknown."""
 
 TOP_KEYS = ("name", "description", "models", "stages", "nodes")
-ENTRY_KEYS = ("id", "after", "architecture")
+NESTED_KEYS = ("name", "description", "stages", "nodes")
 
 
 def parse(data: Json, where: Where | None = None) -> Architecture:
@@ -47,7 +47,12 @@ class _Parser:
             self.fail("`models` maps names to models", data, "models")
         for name, settings in models.items():
             self.models[str(name)] = self.model(name, settings, models)
-        return self.body(data).check()
+        architecture = self.body(data)
+        try:
+            return architecture.check()
+        except ConfigError as error:
+            key = "stages" if "stages" in data else "nodes"
+            raise error.at(self.where(data[key], 0)) from None
 
     def mapping(self, data: Json, what: str, known: Sequence[str]) -> None:
         if not isinstance(data, Mapping):
@@ -136,7 +141,7 @@ class _Parser:
     ) -> tuple[str, Node, tuple[str, ...] | None]:
         """Read one entry: its id, its node, and what it comes after."""
         if isinstance(item, str):
-            item = {item: {}}
+            return "", self.node(item, {}, container, key), None
         if isinstance(item, list):
             return "", Architecture(self.stages(item)), None
         if not isinstance(item, Mapping):
@@ -152,34 +157,32 @@ class _Parser:
         after = item.get("after")
         if after is not None:
             after = (after,) if isinstance(after, str) else tuple(map(str, after))
-        return str(item.get("id") or ""), self.node(kinds[0], item), after
+        return str(item.get("id") or ""), self.node(kinds[0], item[kinds[0]], item, kinds[0]), after
 
-    def node(self, kind: str, item: Mapping[str, Json]) -> Node:
-        settings = item[kind] if item[kind] is not None else {}
+    def node(self, kind: object, settings: Json, container: object, key: object) -> Node:
+        """Build a node of a kind; `container` and `key` are where it stands."""
+        settings = {} if settings is None else settings
         if not isinstance(settings, Mapping):
-            self.fail(f"settings of {kind!r} are a mapping, got {_short(settings)}", item, kind)
+            self.fail(f"settings of {kind!r} are a mapping, got {_short(settings)}", container, key)
         if kind == "architecture":
-            self.mapping(settings, "an architecture", ("name", "description", "stages", "nodes"))
+            self.mapping(settings, "an architecture", NESTED_KEYS)
             return self.body(settings)
         try:
             cls = LAYERS.get(str(kind))
         except ConfigError as error:
-            self.fail(error.message, item, kind)
-        return self.layer(cls, settings, item)
-
-    def layer(self, cls: type[Layer], settings: Json, item: Json) -> Layer:
+            self.fail(error.message, container, key)
         context = {"models": self.models, "build": self.nested}
         try:
             return cls.model_validate(dict(settings), context=context)
         except ValidationError as error:
-            self.explain(error, cls, f"layer {cls.kind!r}", settings, item, cls.kind)
+            self.explain(error, cls, f"layer {cls.kind!r}", settings, container, key)
 
     def nested(self, value: Json) -> Node:
         """Build a node held by a layer: a list of stages, an architecture, or one layer."""
         if isinstance(value, list):
             return Architecture(self.stages(value))
         if isinstance(value, Mapping) and ("stages" in value or "nodes" in value):
-            self.mapping(value, "an architecture", ("name", "description", "stages", "nodes"))
+            self.mapping(value, "an architecture", NESTED_KEYS)
             return self.body(value)
         return self.entry(value, value, None)[1]
 

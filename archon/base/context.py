@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from archon.base.asking import ModelLayer
 from archon.base.node import Layer, Node
-from archon.errors import ArchonError, BudgetExceeded, NodeError
+from archon.errors import ArchonError, BudgetExceeded, FailureKind, ModelError, NodeError
 from archon.gateway import Gateway, Spending
 from archon.model import Draw, Model, Request
 from archon.types import Candidate, Json, Message, Reply, State, Usage
@@ -293,13 +293,20 @@ class Context:
         if refused and not good:
             raise refused[0]
         if failed and not self._drop:
-            raise NodeError(f"{failed[0]} (on_error: fail)", path=self.path) from failed[0]
+            message = f"{failed[0]} (on_error: fail)"
+            raise NodeError(message, path=self.path, kind=_kind(failed)) from failed[0]
         if failed and good < self._at_least:
             raise NodeError(
                 f"{len(failed)} of {total} calls failed, at least {self._at_least} must"
                 f" succeed; first: {failed[0]}",
                 path=self.path,
+                kind=_kind(failed),
             ) from failed[0]
+
+
+def _kind(errors: Sequence[Exception]) -> FailureKind:
+    kinds = [error.kind for error in errors if isinstance(error, (ModelError, NodeError))]
+    return kinds[0] if kinds else "fatal"
 
 
 @dataclass(frozen=True, slots=True)

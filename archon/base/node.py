@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -231,8 +232,8 @@ class Architecture(Node):
 
     @property
     def label(self) -> str:
-        """Its name, or `branch`."""
-        return self.name or "branch"
+        """Its name as an id may be written, or `branch`."""
+        return re.sub(r"[/:]", "-", self.name) or "branch"
 
     @cached_property
     def order(self) -> tuple[Place, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -163,15 +162,6 @@ def _providers() -> list[dict[str, Json]]:
 
 def _local_models() -> list[dict[str, Json]]:
     """Return the models that come with archon and those in Hugging Face's cache."""
-    from archon.backends.torch_files import _WEIGHTS, _cache, _is_model, _snapshot
+    from archon.backends.torch_files import local_models
 
-    found: list[tuple[str, Path]] = [
-        (path.relative_to(_WEIGHTS).as_posix(), path)
-        for path in sorted(_WEIGHTS.glob("*"))
-        if _is_model(path)
-    ]
-    for cached in sorted(_cache().glob("models--*")):
-        snapshot = _snapshot(cached)
-        if snapshot is not None and _is_model(snapshot):
-            found.append((cached.name.removeprefix("models--").replace("--", "/"), snapshot))
-    return [{"name": f"local/{name}", "path": str(path)} for name, path in found]
+    return [{"name": f"local/{name}", "path": str(path)} for name, path in local_models()]

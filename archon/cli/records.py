@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +18,6 @@ __all__ = ["runs"]
 
 _TABLE_FITS = 170
 """Columns of the terminal from which a table holds a run in one line."""
-_COLUMNS = ("id", "started", "ended", "what", "digest", "name", "status", "used", "paid")
 
 
 def runs(
@@ -28,16 +26,11 @@ def runs(
     as_json: common.AsJson = False,
 ) -> None:
     """List what was run, the newest first, or show one run."""
+    from archon.runs import list_runs
     from archon.session import Session
 
     with Session() as session:
-        if run is None:
-            found = _read(session.pool, "ORDER BY started DESC LIMIT ?", limit)
-        else:
-            found = _read(session.pool, "WHERE id = ?", run, result=True)
-            if not found:
-                known = [row["id"] for row in _read(session.pool, "LIMIT ?", 10_000)]
-                raise ConfigError(f"no run {run!r}{did_you_mean(run, known) if known else ''}")
+        found = list_runs(session.pool, limit) if run is None else [_found(session.pool, run)]
     if as_json:
         common.print_json(found if run is None else found[0])
     elif run is None:
@@ -46,15 +39,14 @@ def runs(
         _print_one(found[0])
 
 
-def _read(pool: Pool, where: str, value: object, *, result: bool = False) -> list[dict[str, Json]]:
-    """Read rows; results can be large, so a list goes without them."""
-    names = (*_COLUMNS, "result") if result else _COLUMNS
-    rows = pool.store.read(f"SELECT {', '.join(names)} FROM runs {where}", (value,))  # noqa: S608
-    found = [dict(zip(names, row, strict=True)) for row in rows]
-    for row in found:
-        for name in ("used", "paid", "result"):
-            row[name] = json.loads(row[name]) if row.get(name) else None
-    return found
+def _found(pool: Pool, run: str) -> dict[str, Json]:
+    from archon.runs import find_run, list_runs
+
+    row = find_run(pool, run)
+    if row is None:
+        known = [known["id"] for known in list_runs(pool, 10_000)]
+        raise ConfigError(f"no run {run!r}{did_you_mean(run, known) if known else ''}")
+    return row
 
 
 def _usage(data: Json) -> str:
