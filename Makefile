@@ -7,10 +7,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 # What `make demo` measures.
-DEMO_LIMIT := 1000
+DEMO_LIMIT := 600
 DEMO_LEVEL := 3
 DEMO_RUN := local/self-consistency
-DEMO := local/greedy local/single local/self-consistency local/verify-vote local/adaptive
+DEMO := local/greedy local/single local/self-consistency local/adaptive local/verify-vote local/best-of-n
 DEMO_QUESTION := Tom has 48 apples. He buys 3 bags of 8 apples. Then he gives 17 apples to Mia. How many apples does Tom have now? Give the answer after \#\#\#\#.
 
 $(READY): pyproject.toml constraints.txt

@@ -80,8 +80,8 @@ SPECS: dict[int, LevelSpec] = {
     1: LevelSpec(terms=(2, 3), products=(0, 0), plain=(2, 49), count=(2, 5), size=(2, 9)),
     2: LevelSpec(terms=(3, 3), products=(0, 1), plain=(5, 60), count=(2, 5), size=(2, 9)),
     3: LevelSpec(terms=(4, 5), products=(0, 1), plain=(10, 99), count=(2, 5), size=(3, 12)),
-    4: LevelSpec(terms=(5, 6), products=(1, 1), plain=(20, 299), count=(2, 9), size=(3, 12)),
-    5: LevelSpec(terms=(6, 8), products=(1, 2), plain=(50, 499), count=(2, 9), size=(6, 30)),
+    4: LevelSpec(terms=(5, 6), products=(0, 1), plain=(10, 99), count=(2, 5), size=(3, 12)),
+    5: LevelSpec(terms=(6, 7), products=(1, 2), plain=(10, 199), count=(2, 9), size=(3, 12)),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections import deque
@@ -99,6 +100,9 @@ class Engine:
         self._fail(_closed())
 
     def _load(self) -> None:
+        # Threads that spin while they wait for each other make every step ten times slower as
+        # soon as another process wants a core; OpenMP reads this when torch is first imported.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         import torch
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging

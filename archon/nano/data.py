@@ -7,7 +7,7 @@ reads a question once for several replies.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from archon.benchmarks.arithmetic import (
@@ -19,12 +19,13 @@ from archon.benchmarks.arithmetic import (
     split_of,
     total_of,
 )
-from archon.nano.working import ALL_OK, check, right_working, wrong_working
+from archon.layers.verify import CORRECT, INCORRECT, NANO_REASON, NANO_VERDICT
+from archon.nano.working import answer_of, recheck, right_working, wrong_working
 
-CHECK_PROMPT = "Check this answer.\n{question}\n\nAnswer:\n{candidate}"
-VERDICT_PROMPT = "Is this answer right?\n{question}\n\nAnswer:\n{candidate}\n\nCheck:\n{reasoning}"
-CORRECT = "[Correct]"
-INCORRECT = "[Incorrect]"
+# The templates that the layer speaks to this model with, as format strings.
+CHECK_PROMPT, VERDICT_PROMPT = (
+    template.replace("{{ ", "{").replace(" }}", "}") for template in (NANO_REASON, NANO_VERDICT)
+)
 
 USER = "<|user|>"
 ASSISTANT = "<|assistant|>"
@@ -47,7 +48,7 @@ EASY_GROUPS = 8_000
 DRILLS = {True: 0.5, False: 0.1}
 DRILLS_IN_GROUP = 14
 GENERATE, CHECK, VERDICT = "generate", "check", "verdict"
-_KINDS = {GENERATE: 0.6, CHECK: 0.33, VERDICT: 0.07}
+_KINDS = {GENERATE: 0.36, CHECK: 0.36, VERDICT: 0.28}
 _BRANCHES = {GENERATE: 5, CHECK: 4, VERDICT: 3}
 _FEWER_BRANCHES = {1: 2, 2: 0, 3: 0, 4: 1, 5: 2}
 
@@ -79,23 +80,29 @@ def _candidates(problem: Problem, rng: random.Random, count: int) -> list[str]:
 def check_group(problem: Problem, candidates: list[str]) -> Group:
     """The checks of several candidates of one question."""
     terms = parse_key(problem.key)
+    rng = random.Random(f"check/{problem.key}")
     prefix = USER + CHECK_PROMPT.format(question=problem.question, candidate="")
-    branches = tuple((one + ASSISTANT, check(terms, one) + END) for one in candidates)
+    branches = tuple((one + ASSISTANT, recheck(terms, one, rng) + END) for one in candidates)
     return Group((problem.key,), prefix, branches)
 
 
-def verdict_group(problem: Problem, checked: list[tuple[str, str, bool]]) -> Group:
-    """The verdicts on several (candidate, check, is it right) of one question."""
+def verdict_group(problem: Problem, checked: list[tuple[str, str]]) -> Group:
+    """The verdicts on several (candidate, check) of one question: do their answers agree?"""
     prompt = VERDICT_PROMPT.replace("{candidate}", "\0")
     start, rest = prompt.split("\0")
     branches = tuple(
         (
             candidate + rest.format(reasoning=reasoning) + ASSISTANT,
-            (CORRECT if right else INCORRECT) + END,
+            (CORRECT if _agree(candidate, reasoning) else INCORRECT) + END,
         )
-        for candidate, reasoning, right in checked
+        for candidate, reasoning in checked
     )
     return Group((problem.key,), USER + start.format(question=problem.question), branches)
+
+
+def _agree(candidate: str, reasoning: str) -> bool:
+    answer = answer_of(candidate)
+    return answer is not None and answer == answer_of(reasoning)
 
 
 def _drill(rng: random.Random) -> tuple[str, tuple[str, str]]:
@@ -134,9 +141,18 @@ def _group(problem: Problem, rng: random.Random, easy: bool) -> Group:
     if kind == CHECK:
         return check_group(problem, candidates)
     terms = parse_key(problem.key)
-    checks = [check(terms, candidate) for candidate in candidates]
-    pairs = zip(candidates, checks, strict=True)
-    return verdict_group(problem, [(one, said, said.endswith(ALL_OK)) for one, said in pairs])
+    checks = [_reasoning(terms, candidate, rng) for candidate in candidates]
+    return verdict_group(problem, list(zip(candidates, checks, strict=True)))
+
+
+def _reasoning(terms: Sequence[Term], candidate: str, rng: random.Random) -> str:
+    """A check to give a verdict on: right ones, wrong ones, and wrong ones that agree."""
+    kind = rng.random()
+    if kind < 0.7:
+        return recheck(terms, candidate, rng)
+    if kind < 0.9:
+        return "\n".join(wrong_working(terms, rng))
+    return candidate
 
 
 def groups(seed: int, easy_groups: int = EASY_GROUPS) -> Iterator[Group]:

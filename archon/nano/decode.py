@@ -6,6 +6,8 @@ prompt, which is what measuring majority votes needs.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import LlamaForCausalLM
@@ -62,7 +64,7 @@ class Decoder:
         """A cache tensor (batch, heads, time, size) with room for ``more`` further slots."""
         return nn.functional.pad(part, (0, 0, 0, more))
 
-    def _attend(self, layer: nn.Module, number: int, x: torch.Tensor) -> torch.Tensor:
+    def _attend(self, layer: Any, number: int, x: torch.Tensor) -> torch.Tensor:
         """Attention of the newest tokens to the prompt and to their own replies."""
         rows, copies, _ = x.shape
         attention = layer.self_attn
@@ -81,7 +83,8 @@ class Decoder:
             values[:, :, :upto],
             attn_mask=self.seen[..., :upto],
         )
-        return attention.o_proj(mixed.transpose(1, 2).reshape(rows, copies, -1))
+        projected: torch.Tensor = attention.o_proj(mixed.transpose(1, 2).reshape(rows, copies, -1))
+        return projected
 
     def feed(self, tokens: torch.Tensor) -> None:
         """Append one token (batch, copies) to every reply."""

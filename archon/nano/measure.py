@@ -10,7 +10,7 @@ import argparse
 import json
 import math
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,7 +22,8 @@ from rich.table import Table
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from archon.benchmarks.arithmetic import Problem, problems
-from archon.nano.data import CORRECT, INCORRECT, VERDICT_PROMPT
+from archon.layers.verify import CORRECT, INCORRECT
+from archon.nano.data import VERDICT_PROMPT
 from archon.nano.sampling import Speaker, check_prompt
 from archon.nano.working import answer_of
 
@@ -77,6 +78,7 @@ class Measure:
         self.asked = asked
         self.samples = samples
         self.result = Result()
+        self.temperature = 0.0
         self.replies: list[list[str]] = []
         self.answers: list[list[int | None]] = []
 
@@ -90,6 +92,7 @@ class Measure:
 
     def sample(self, temperature: float) -> None:
         """Samples, majority votes, and how diverse the samples are."""
+        self.temperature = temperature
         questions = [one.question for one in self.asked]
         before, began = self.speaker.written, time.monotonic()
         self.replies = self.speaker.replies(questions, self.samples, temperature)
@@ -139,9 +142,8 @@ class Measure:
         self.result.add(f"verified vote of {count}", self._truths(filtered))
         self.result.add(f"weighted vote of {count}", self._truths(weighted))
         self.result.add(f"best verified of {count}", self._truths(best))
-        ends = Counter(reasoning.rsplit("\n", 1)[-1] for reasoning in checks)
-        known = ends["all ok"] + ends["wrong"]
-        self.result.facts["checks well formed"] = known / len(checks)
+        read = sum(answer_of(reasoning) is not None for reasoning in checks)
+        self.result.facts["checks well formed"] = read / len(checks)
 
     def _judge(self, count: int) -> tuple[list[str], list[float]]:
         """Check texts and P([Correct]) of the first ``count`` samples of every problem."""
@@ -151,7 +153,8 @@ class Measure:
             for reply in group[:count]
         ]
         distinct = list(dict.fromkeys(pairs))
-        checks = self.speaker.reply([check_prompt(*pair) for pair in distinct], temperature=0)
+        prompts = [check_prompt(*pair) for pair in distinct]
+        checks = self.speaker.reply(prompts, temperature=self.temperature)
         prompts = [
             VERDICT_PROMPT.format(question=question, candidate=reply, reasoning=reasoning)
             for (question, reply), reasoning in zip(distinct, checks, strict=True)

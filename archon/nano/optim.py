@@ -12,7 +12,7 @@ def orthogonal(matrices: torch.Tensor, rounds: int = 5) -> torch.Tensor:
     """Nearly orthogonal versions of a stack of matrices (Newton-Schulz iterations)."""
     a, b, c = _COEFFICIENTS
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices
+    x: torch.Tensor = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(rounds):
         gram = x @ x.mT

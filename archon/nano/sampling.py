@@ -68,7 +68,8 @@ class Speaker:
         )
         fresh = out[:, inputs.input_ids.shape[1] :]
         self.written += int((fresh != self.tokenizer.pad_token_id).sum())
-        return self.tokenizer.batch_decode(fresh, skip_special_tokens=True)
+        texts = self.tokenizer.batch_decode(fresh, skip_special_tokens=True)
+        return [str(text) for text in texts]
 
     @torch.inference_mode()
     def choice(self, prompts: list[str], options: tuple[str, str]) -> list[float]:

@@ -1,6 +1,7 @@
 """Train ``local/nano``: ``python -m archon.nano.train --out DIR --minutes M --seed S``.
 
-With two cores, ``torchrun --nproc-per-node 2 -m archon.nano.train ...`` is the faster way.
+With two cores, ``torchrun --nproc-per-node 2 -m archon.nano.train ...`` is the faster way when
+other work shares them.
 
 One run has two phases.  First the model learns from procedural examples only.  At 60 % of the time
 it answers and checks train problems itself, and these texts, with their true labels, are mixed
@@ -38,7 +39,6 @@ from archon.nano.data import EASY_GROUPS, Group, check_group, groups, verdict_gr
 from archon.nano.optim import Optimizer
 from archon.nano.sampling import Speaker, check_prompt
 from archon.nano.tokenizer import train_tokenizer
-from archon.nano.working import answer_of
 
 SELF_FROM = 0.6
 _OWN_LEVELS = {2: 0.15, 3: 0.6, 4: 0.25}
@@ -131,11 +131,8 @@ def own_groups(speaker: Speaker, count: int, seed: int, each: int = 4) -> list[G
     found: list[Group] = []
     for place, one in enumerate(asked):
         mine = slice(place * each, (place + 1) * each)
-        said = [
-            (answer, reasoning, answer_of(answer) == one.answer)
-            for answer, reasoning in zip(answers[mine], checks[mine], strict=True)
-        ]
-        found.append(check_group(one, [answer for answer, _, _ in said]))
+        said = list(zip(answers[mine], checks[mine], strict=True))
+        found.append(check_group(one, answers[mine]))
         found.append(verdict_group(one, said))
     return found
 
@@ -195,7 +192,7 @@ class Trainer:
         flat = torch.cat([*(slope.view(-1) for slope in slopes), torch.tensor([progress])])
         distributed.all_reduce(flat)
         flat /= self.workers
-        parts = flat[:-1].split([slope.numel() for slope in slopes])
+        parts = torch.split(flat[:-1], [slope.numel() for slope in slopes])
         for slope, part in zip(slopes, parts, strict=True):
             slope.copy_(part.view_as(slope))
         return float(flat[-1])
@@ -213,7 +210,7 @@ class Trainer:
             if progress >= SELF_FROM and self.options.own and not self.stream.own:
                 self.answer_itself()
             loss = self.loss(batch)
-            loss.backward()
+            torch.autograd.backward(loss)
             progress = self.averaged((time.monotonic() - began) / (60 * self.options.minutes))
             rate = self.options.peak * rate_at(progress, steps, self.options.decay_from)
             self.optimizer.step(rate)

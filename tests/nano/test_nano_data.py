@@ -18,6 +18,7 @@ from archon.benchmarks.arithmetic import (
     INSTRUCTION,
     LEVELS,
     SPECS,
+    Split,
     Term,
     key_of,
     parse_key,
@@ -27,20 +28,12 @@ from archon.benchmarks.arithmetic import (
     split_of,
     total_of,
 )
-from archon.nano.data import (
-    ASSISTANT,
-    CHECK_PROMPT,
-    CORRECT,
-    END,
-    INCORRECT,
-    VERDICT_PROMPT,
-    Group,
-    groups,
-)
-from archon.nano.working import ALL_OK, WRONG, answer_of, check, right_working, wrong_working
+from archon.layers.verify import CORRECT, INCORRECT
+from archon.nano.data import CHECK_PROMPT, END, VERDICT_PROMPT, Group, groups
+from archon.nano.working import answer_of, recheck, right_working, wrong_working
 
 ROOT = Path(__file__).resolve().parents[2]
-SPLITS = ("train", "dev", "test")
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
 def run_line(line: str) -> tuple[int, int]:
@@ -63,7 +56,7 @@ def stated(key: str) -> list[int]:
 
 @pytest.fixture(scope="module")
 def some_groups() -> list[Group]:
-    return list(islice(groups(11), 1500))
+    return list(islice(groups(11, easy_groups=0), 1500))
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -149,29 +142,31 @@ def test_levels_get_longer() -> None:
 
 
 def test_training_examples_come_from_the_train_split(some_groups: list[Group]) -> None:
-    assert {split_of(group.key) for group in some_groups} == {"train"}
+    assert {split_of(key) for group in some_groups for key in group.keys} == {"train"}
     for group in some_groups:
-        assert numbers_of(group.prefix) == stated(group.key)
+        if len(group.keys) == 1:
+            assert numbers_of(group.prefix) == stated(group.keys[0])
+        else:
+            asked = [numbers_of(prompt) for prompt, _ in group.branches]
+            assert asked == [stated(key) for key in group.keys]
 
 
 def test_training_replies_are_right(some_groups: list[Group]) -> None:
-    kinds = {"generate": 0, "ok": 0, "wrong": 0, CORRECT: 0, INCORRECT: 0}
+    kinds = {"working": 0, CORRECT: 0, INCORRECT: 0}
     for group in some_groups:
-        truth = total_of(parse_key(group.key))
-        for prompt, reply in group.branches:
+        keys = group.keys * (len(group.branches) if len(group.keys) == 1 else 1)
+        for key, (prompt, reply) in zip(keys, group.branches, strict=True):
             text = reply.removesuffix(END)
             assert text != reply
-            if prompt == ASSISTANT:
-                kinds["generate"] += 1
-                assert answer_of(text) == truth
-            elif text in (CORRECT, INCORRECT):
+            if text in (CORRECT, INCORRECT):
                 kinds[text] += 1
-                assert (answer_of(prompt) == truth) == (text == CORRECT)
+                candidate, reasoning = prompt.split("Check:")
+                assert (answer_of(candidate) == answer_of(reasoning)) == (text == CORRECT)
             else:
-                kinds["ok" if text.endswith(ALL_OK) else "wrong"] += 1
-                assert (answer_of(prompt) == truth) == text.endswith(ALL_OK)
+                kinds["working"] += 1
+                assert answer_of(text) == total_of(parse_key(key))
     assert min(kinds.values()) > 80
-    assert 0.4 < kinds["ok"] / (kinds["ok"] + kinds["wrong"]) < 0.6
+    assert 0.3 < kinds[CORRECT] / (kinds[CORRECT] + kinds[INCORRECT]) < 0.7
 
 
 def test_prompts_are_the_agreed_text() -> None:
@@ -200,26 +195,21 @@ def stories(draw: st.DrawFn) -> tuple[Term, ...]:
 
 @settings(max_examples=300, deadline=None)
 @given(stories(), st.integers(0, 2**32))
-def test_every_right_working_computes_the_total_and_passes(
-    terms: tuple[Term, ...], seed: int
-) -> None:
+def test_every_right_working_computes_the_total(terms: tuple[Term, ...], seed: int) -> None:
     lines = right_working(terms, random.Random(seed))
     for line in lines[:-1]:
         truth, written = run_line(line)
         assert truth == written >= 0
     assert lines[-1] == f"#### {total_of(terms)}"
-    assert check(terms, "\n".join(lines)).endswith(ALL_OK)
     assert total_of(parse_key(key_of(terms))) == total_of(terms)
-    reference = [*reference_steps(terms), f"#### {total_of(terms)}"]
-    assert check(terms, "\n".join(reference)).endswith(ALL_OK)
+    assert [run_line(line)[0] for line in reference_steps(terms)][-1] == total_of(terms)
 
 
 @settings(max_examples=300, deadline=None)
 @given(stories(), st.integers(0, 2**32))
-def test_every_wrong_working_is_wrong_and_caught(terms: tuple[Term, ...], seed: int) -> None:
+def test_every_wrong_working_is_wrong(terms: tuple[Term, ...], seed: int) -> None:
     text = "\n".join(wrong_working(terms, random.Random(seed)))
     assert answer_of(text) not in (None, total_of(terms))
-    assert check(terms, text).endswith(WRONG)
 
 
 def test_one_problem_has_many_right_workings() -> None:
@@ -228,20 +218,10 @@ def test_one_problem_has_many_right_workings() -> None:
     assert len({"\n".join(right_working(terms, rng)) for _ in range(64)}) >= 12
 
 
-@pytest.mark.parametrize(
-    ("candidate", "expected"),
-    [
-        ("3 * 8 = 24\n48 + 24 = 72\n72 - 17 = 55\n#### 55", "24 ok\n72 ok\n55 ok\nall ok"),
-        ("48 - 17 = 31\n3 * 8 = 24\n31 + 24 = 55\n#### 55", "31 ok\n24 ok\n55 ok\nall ok"),
-        ("3 * 8 = 24\n48 + 24 = 62\n62 - 17 = 45\n#### 45", "24 ok\n72 no\nwrong"),
-        ("3 * 8 = 24\n48 - 24 = 24\n24 + 17 = 41\n#### 41", "24 ok\nno\nwrong"),
-        ("3 * 8 = 24\n48 + 24 = 72\n#### 72", "24 ok\n72 ok\nwrong"),
-        ("3 * 8 = 24\n48 + 24 = 72\n72 - 17 = 55\n#### 56", "24 ok\n72 ok\n55 ok\nwrong"),
-        ("48 + 3 = 51\n#### 51", "no\nwrong"),
-        ("it is 55", "no\nwrong"),
-        ("#### 55", "wrong"),
-        ("", "no\nwrong"),
-    ],
-)
-def test_check_stops_at_the_first_fault(candidate: str, expected: str) -> None:
-    assert check(parse_key("+3*8+48-17"), candidate) == expected
+def test_a_check_derives_the_answer_again_in_another_order() -> None:
+    terms, rng = parse_key("+3*8+48-17"), random.Random(0)
+    candidate = "3 * 8 = 24\n48 + 24 = 72\n72 - 17 = 55\n#### 55"
+    checks = {recheck(terms, candidate, rng) for _ in range(32)}
+    assert len(checks) > 2
+    assert candidate not in checks
+    assert {answer_of(said) for said in checks} == {55}

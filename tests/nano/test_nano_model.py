@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
-from archon.benchmarks.arithmetic import parse_key, problems
-from archon.nano.data import CHECK_PROMPT, CORRECT, INCORRECT, VERDICT_PROMPT
-from archon.nano.working import ALL_OK, WRONG, check
+from archon.benchmarks.arithmetic import Problem, problems
+from archon.layers.verify import CORRECT, INCORRECT
+from archon.nano.data import CHECK_PROMPT, VERDICT_PROMPT
+from archon.nano.working import answer_of
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+
+Ask: TypeAlias = Callable[[list[str]], list[str]]
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "archon" / "weights" / "nano"
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
+def tokenizer() -> Any:
     return transformers.AutoTokenizer.from_pretrained(WEIGHTS, local_files_only=True)
 
 
 @pytest.fixture(scope="module")
-def model():
+def model() -> Any:
     return transformers.AutoModelForCausalLM.from_pretrained(
         WEIGHTS, local_files_only=True, dtype=torch.float32
     ).eval()
 
 
 @pytest.fixture(scope="module")
-def ask(tokenizer, model):
+def ask(tokenizer: Any, model: Any) -> Ask:
     """Greedy replies to a list of user messages, through the public chat interface only."""
 
     def reply(messages: list[str]) -> list[str]:
@@ -40,7 +45,8 @@ def ask(tokenizer, model):
         with torch.inference_mode():
             out = model.generate(**inputs, do_sample=False, max_new_tokens=120)
         fresh = out[:, inputs["input_ids"].shape[1] :]
-        return tokenizer.batch_decode(fresh, skip_special_tokens=True)
+        said: list[str] = tokenizer.batch_decode(fresh, skip_special_tokens=True)
+        return said
 
     return reply
 
@@ -61,7 +67,7 @@ def test_weights_are_float16_and_finite() -> None:
     assert 0.5e6 < sum(tensor.numel() for tensor in tensors.values()) < 4e6
 
 
-def test_special_tokens_and_padding(tokenizer, model) -> None:
+def test_special_tokens_and_padding(tokenizer: Any, model: Any) -> None:
     assert tokenizer.padding_side == "left"
     assert tokenizer.eos_token_id == model.generation_config.eos_token_id
     assert tokenizer.pad_token_id == model.generation_config.pad_token_id
@@ -70,15 +76,15 @@ def test_special_tokens_and_padding(tokenizer, model) -> None:
 
 
 @pytest.mark.parametrize("text", ["12 + 34 = 46\n#### 46", "héllo 世界  🙂\n\n\ttab", "a  b ", ""])
-def test_any_text_survives_the_tokenizer(tokenizer, text: str) -> None:
+def test_any_text_survives_the_tokenizer(tokenizer: Any, text: str) -> None:
     assert tokenizer.decode(tokenizer(text).input_ids) == text
 
 
-def test_every_digit_is_one_token(tokenizer) -> None:
+def test_every_digit_is_one_token(tokenizer: Any) -> None:
     assert len(tokenizer("9876543210").input_ids) == 10
 
 
-def test_chat_template(tokenizer) -> None:
+def test_chat_template(tokenizer: Any) -> None:
     messages = [
         {"role": "system", "content": "ignored"},
         {"role": "user", "content": "How many?"},
@@ -92,40 +98,45 @@ def test_chat_template(tokenizer) -> None:
     assert tokenizer.decode(ids) == text
 
 
-def test_easy_questions_get_right_workings(ask) -> None:
+def test_easy_questions_get_right_workings(ask: Ask) -> None:
     asked = list(islice(problems(1, "test"), 40))
     replies = ask([one.question for one in asked])
-    good = [
-        check(parse_key(one.key), reply).endswith(ALL_OK)
-        for one, reply in zip(asked, replies, strict=True)
-    ]
-    assert sum(good) >= 34
+    good = [answer_of(reply) == one.answer for one, reply in zip(asked, replies, strict=True)]
+    assert sum(good) >= 28
 
 
-def test_padding_does_not_change_a_greedy_reply(ask) -> None:
+def test_padding_does_not_change_a_greedy_reply(ask: Ask) -> None:
     short, long = (next(problems(level, "test")).question for level in (1, 5))
     assert ask([short, long])[0] == ask([short])[0]
 
 
-def test_verify_steps(ask) -> None:
+def easy_candidates() -> tuple[list[Problem], list[str], list[str]]:
+    """Easy problems with a right and a wrong working each."""
     asked = list(islice(problems(1, "test"), 40))
     right = ["\n".join([*one.steps, f"#### {one.answer}"]) for one in asked]
     wrong = []
     for one, text in zip(asked, right, strict=True):
-        other = str(one.answer + 10)
         head, _, _ = text.rpartition(f" = {one.answer}\n")
-        wrong.append(f"{head} = {other}\n#### {other}")
-    hits = 0
-    for candidates, verdict, end in ((right, CORRECT, ALL_OK), (wrong, INCORRECT, WRONG)):
-        pairs = list(zip(asked, candidates, strict=True))
-        checks = ask([CHECK_PROMPT.format(question=p.question, candidate=c) for p, c in pairs])
-        hits += sum(said.endswith(end) for said in checks)
-        verdicts = ask(
-            [
-                VERDICT_PROMPT.format(question=p.question, candidate=c, reasoning=said)
-                for (p, c), said in zip(pairs, checks, strict=True)
-            ]
-        )
-        assert set(verdicts) <= {CORRECT, INCORRECT}
-        assert verdicts.count(verdict) >= 30
-    assert hits >= 64
+        wrong.append(f"{head} = {one.answer + 10}\n#### {one.answer + 10}")
+    return asked, right, wrong
+
+
+def test_a_check_derives_the_answer_again(ask: Ask) -> None:
+    asked, right, wrong = easy_candidates()
+    for candidates in (right, wrong):
+        prompts = [
+            CHECK_PROMPT.format(question=one.question, candidate=candidate)
+            for one, candidate in zip(asked, candidates, strict=True)
+        ]
+        checks = zip(asked, ask(prompts), strict=True)
+        assert sum(answer_of(said) == one.answer for one, said in checks) >= 24
+
+
+def test_the_verdict_says_whether_the_check_agrees(ask: Ask) -> None:
+    asked, right, wrong = easy_candidates()
+    for candidates, verdict in ((right, CORRECT), (wrong, INCORRECT)):
+        prompts = [
+            VERDICT_PROMPT.format(question=one.question, candidate=candidate, reasoning=reasoning)
+            for one, candidate, reasoning in zip(asked, candidates, right, strict=True)
+        ]
+        assert ask(prompts).count(verdict) >= 36
