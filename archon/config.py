@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator
 from importlib.resources import files
@@ -137,8 +138,13 @@ def read_yaml(path: str | Path) -> Source:
 
 
 def _nearby(file: Path) -> str:
-    names = [path.name for path in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
-    return did_you_mean(file.name, [*names, *shipped()]) if names or not file.suffix else ""
+    """Return a hint at files beside it, or at what comes with archon where no file is meant."""
+    if not file.suffix:
+        return did_you_mean(file.as_posix(), shipped())
+    there = file.parent.glob(f"*{file.suffix}") if file.parent.is_dir() else ()
+    stems = {path.stem: path.name for path in there}
+    near = difflib.get_close_matches(file.stem, stems, n=1)
+    return f"; did you mean {stems[near[0]]!r}?" if near else ""
 
 
 def load(path: str | Path) -> Architecture:
