@@ -23,7 +23,8 @@ import unicodedata
 from collections.abc import Hashable, Iterator
 from fractions import Fraction
 
-from archon.types import AnswerKind, Json, canonical, normal_text, normalises
+from archon.plain import canonical, normal_text, normalises
+from archon.types import AnswerKind, Json
 
 __all__ = ["extract", "key", "same"]
 

@@ -28,11 +28,12 @@ from archon.errors import (
 )
 from archon.executor import finish_run, perform, start
 from archon.measured import Evaluation, Progress, Row
+from archon.plain import canonical
 from archon.pool import Mode
 from archon.result import Result
 from archon.runs import RunRow, Status, put_run
 from archon.session import Session, as_budget, default_session
-from archon.types import Usage, canonical
+from archon.types import Usage
 
 __all__ = ["WINDOW", "Evaluation", "Progress", "Row", "aevaluate", "evaluate"]
 

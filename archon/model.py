@@ -19,7 +19,8 @@ from pydantic import (
 )
 
 from archon.errors import ModelNotFound, did_you_mean
-from archon.types import Json, Message, Reply, Usage, canonical
+from archon.plain import canonical
+from archon.types import Json, Message, Reply, Usage
 
 __all__ = [
     "Ability",

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from archon.model import Draw
+from archon.plain import canonical
 from archon.store import Store
-from archon.types import Json, Reply, Usage, canonical
+from archon.types import Json, Reply, Usage
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from archon.base import Architecture, Run
+from archon.plain import canonical
 from archon.pool import Pool
 from archon.result import Result
-from archon.types import Json, Usage, canonical
+from archon.types import Json, Usage
 
 __all__ = ["Outcome", "RunRow", "find_run", "list_runs", "put_run", "record_run"]
 

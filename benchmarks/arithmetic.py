@@ -19,7 +19,8 @@ from typing import Literal
 from archon import answers
 from archon.base import BENCHMARKS, Item
 from archon.errors import ConfigError
-from archon.types import AnswerKind, Candidate, Task, canonical
+from archon.plain import canonical
+from archon.types import AnswerKind, Candidate, Task
 
 Split = Literal["train", "dev", "test"]
 

@@ -12,7 +12,8 @@ from pydantic import AliasChoices, Field, PrivateAttr, field_validator
 from archon.base import Bound, Context, Layer, Ports, Shape, ports, register
 from archon.errors import ArchonError, BudgetExceeded, NodeError
 from archon.layers import importing
-from archon.types import Candidate, Json, Note, State, finite
+from archon.plain import finite
+from archon.types import Candidate, Json, Note, State
 
 __all__ = ["Call"]
 

@@ -18,7 +18,8 @@ from pydantic import Field
 
 from archon.base import Context, Shape, plus, times
 from archon.errors import ArchonError
-from archon.types import Candidate, Note, Task, normal_text
+from archon.plain import normal_text
+from archon.types import Candidate, Note, Task
 
 __all__ = [
     "DATA",

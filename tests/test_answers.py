@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archon import answers
-from archon.types import AnswerKind, canonical
+from archon.plain import canonical
+from archon.types import AnswerKind
 
 KINDS: tuple[AnswerKind, ...] = ("text", "exact", "number", "choice", "json")
 

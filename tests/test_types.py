@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archon.errors import ConfigError
+from archon.plain import canonical, clean_text, finite
 from archon.types import (
     AnswerKind,
     Candidate,
@@ -25,9 +26,6 @@ from archon.types import (
     TextPart,
     ToolCall,
     Usage,
-    canonical,
-    clean_text,
-    finite,
 )
 
 amounts = st.none() | st.integers(0, 10**9)

@@ -17,7 +17,8 @@ from archon.backends.litellm_errors import KEYS, failure, library, redact
 from archon.errors import ConfigError, MissingKey, ModelError, ModelNotFound
 from archon.errors import did_you_mean as near
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
-from archon.types import Finish, Json, Part, Reply, TextPart, ToolCall, Usage, clean_text
+from archon.plain import clean_text
+from archon.types import Finish, Json, Part, Reply, TextPart, ToolCall, Usage
 
 __all__ = ["KEYS", "LiteLLM"]
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from archon.errors import ModelError
 from archon.model import Draw, Outcome, Price, Request
-from archon.types import Finish, Reply, TextPart, Usage, clean_text
+from archon.plain import clean_text
+from archon.types import Finish, Reply, TextPart, Usage
 
 if TYPE_CHECKING:
     from archon.backends.torch_text import Speech

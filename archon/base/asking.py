@@ -12,7 +12,7 @@ from archon.base.bounds import Bound, plus, times
 from archon.base.node import Layer
 from archon.errors import did_you_mean
 from archon.model import Model
-from archon.types import canonical
+from archon.plain import canonical
 
 __all__ = ["ModelLayer"]
 

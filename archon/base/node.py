@@ -25,8 +25,9 @@ from archon.base.places import Place, append, check_edges
 from archon.base.places import stages as stages_of
 from archon.errors import ArchitectureError
 from archon.model import Model
+from archon.plain import canonical
 from archon.registry import Registry
-from archon.types import Json, State, Task, canonical
+from archon.types import Json, State, Task
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph

@@ -84,7 +84,8 @@ def _task(
     answer: common.AnswerName,
     json_schema: Path | None,
 ) -> Task:
-    from archon.types import Task, canonical
+    from archon.plain import canonical
+    from archon.types import Task
 
     turns: list[Json] = []
     if messages is not None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import get_args
 
 from archon.base import Benchmark, Item, Split
-from archon.types import AnswerKind, Candidate, Task, canonical
+from archon.plain import canonical
+from archon.types import AnswerKind, Candidate, Task
 
 __all__ = ["BENCHMARK_CONTRACTS", "check_benchmark"]
 

@@ -20,10 +20,11 @@ from archon.budget import Budget
 from archon.config import dumps, loads
 from archon.errors import ArchonError, BudgetExceeded, ModelError
 from archon.model import Draw, Request
+from archon.plain import canonical
 from archon.testing.examples import front_of
 from archon.testing.playing import Played, Shuffled, obliging, play, play_async
 from archon.testing.states import GARBAGE, SENTINEL, accepted_kinds, plain_state, states
-from archon.types import Candidate, State, canonical
+from archon.types import Candidate, State
 
 __all__ = ["LAYER_CONTRACTS", "check_layer"]
 
