@@ -21,8 +21,19 @@ from archon.store import home
 ONE = Generate(model="fake/a")
 
 
+_before: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def _others() -> None:
+    """Other tests of the process may have left threads of their own."""
+    _before.clear()
+    _before.update(threading.enumerate())
+
+
 def _threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("archon")}
+    new = set(threading.enumerate()) - _before
+    return {thread.name for thread in new if thread.name.startswith("archon")}
 
 
 def test_sync_calls_work_inside_a_running_loop() -> None:
