@@ -49,7 +49,7 @@ DRILLS = {True: 0.5, False: 0.1}
 DRILLS_IN_GROUP = 14
 GENERATE, CHECK, VERDICT = "generate", "check", "verdict"
 _KINDS = {GENERATE: 0.36, CHECK: 0.36, VERDICT: 0.28}
-_BRANCHES = {GENERATE: 5, CHECK: 4, VERDICT: 3}
+_BRANCHES = {GENERATE: 5, CHECK: 4, VERDICT: 7}
 _FEWER_BRANCHES = {1: 2, 2: 0, 3: 0, 4: 1, 5: 2}
 
 
@@ -142,7 +142,14 @@ def _group(problem: Problem, rng: random.Random, easy: bool) -> Group:
         return check_group(problem, candidates)
     terms = parse_key(problem.key)
     checks = [_reasoning(terms, candidate, rng) for candidate in candidates]
-    return verdict_group(problem, list(zip(candidates, checks, strict=True)))
+    pairs = zip(candidates, checks, strict=True)
+    return verdict_group(problem, [(_end(one, rng), _end(said, rng)) for one, said in pairs])
+
+
+def _end(working: str, rng: random.Random) -> str:
+    """A working, or half of the time only its last lines: what a verdict compares is the end."""
+    lines = working.split("\n")
+    return "\n".join(lines[-rng.randint(1, len(lines)) :]) if rng.random() < 0.5 else working
 
 
 def _reasoning(terms: Sequence[Term], candidate: str, rng: random.Random) -> str:
