@@ -19,13 +19,12 @@ from archon.benchmarks.arithmetic import (
     split_of,
     total_of,
 )
-from archon.layers.verify import CORRECT, INCORRECT, NANO_REASON, NANO_VERDICT
-from archon.nano.working import answer_of, recheck, right_working, wrong_working
+from archon.nano.working import answer_of, recheck, right_working, slipped, wrong_working
 
-# The templates that the layer speaks to this model with, as format strings.
-CHECK_PROMPT, VERDICT_PROMPT = (
-    template.replace("{{ ", "{").replace(" }}", "}") for template in (NANO_REASON, NANO_VERDICT)
-)
+CHECK_PROMPT = "Check this answer.\n{question}\n\nAnswer:\n{candidate}"
+VERDICT_PROMPT = "Is this answer right?\n{question}\n\nAnswer:\n{candidate}\n\nCheck:\n{reasoning}"
+CORRECT = "[Correct]"
+INCORRECT = "[Incorrect]"
 
 USER = "<|user|>"
 ASSISTANT = "<|assistant|>"
@@ -45,10 +44,11 @@ CHAT_TEMPLATE = (
 LEVEL_WEIGHTS = {1: 0.17, 2: 0.2, 3: 0.5, 4: 0.08, 5: 0.05}
 EASY_WEIGHTS = {1: 0.4, 2: 0.3, 3: 0.3}
 EASY_GROUPS = 8_000
-DRILLS = {True: 0.5, False: 0.1}
+DRILLS = {True: 0.5, False: 0.3}
 DRILLS_IN_GROUP = 14
+VERDICT_DRILLS = 0.8
 GENERATE, CHECK, VERDICT = "generate", "check", "verdict"
-_KINDS = {GENERATE: 0.36, CHECK: 0.36, VERDICT: 0.28}
+_KINDS = {GENERATE: 0.35, CHECK: 0.2, VERDICT: 0.45}
 _BRANCHES = {GENERATE: 5, CHECK: 4, VERDICT: 7}
 _FEWER_BRANCHES = {1: 2, 2: 0, 3: 0, 4: 1, 5: 2}
 
@@ -131,6 +131,25 @@ def drill_group(rng: random.Random) -> Group:
     return Group(tuple(key for key, _ in drills), USER, tuple(branch for _, branch in drills))
 
 
+def verdict_drill_group(rng: random.Random) -> Group:
+    """Short verdicts on a bare operation, to learn comparing two numbers fast."""
+    key, (asked, _) = _drill(rng)
+    prompt = VERDICT_PROMPT.replace("{candidate}", "\0").format(
+        question=asked.removesuffix(ASSISTANT), reasoning="\1"
+    )
+    start, rest = prompt.split("\0")
+    truth = total_of(parse_key(key))
+    branches = []
+    for _ in range(DRILLS_IN_GROUP):
+        said = truth if rng.random() < 0.3 else rng.randrange(10 ** rng.choice((1, 2, 2, 3, 3)))
+        kind = rng.random()
+        again = said if kind < 0.5 else slipped(said, rng) if kind < 0.85 else truth
+        ends = (f"#### {said}", f"#### {again}")
+        verdict = CORRECT if said == again else INCORRECT
+        branches.append((ends[0] + rest.replace("\1", ends[1]) + ASSISTANT, verdict + END))
+    return Group((key,), USER + start, tuple(branches))
+
+
 def _group(problem: Problem, rng: random.Random, easy: bool) -> Group:
     """One group of a random kind; in the easy beginning only answers."""
     kind = GENERATE if easy else rng.choices(list(_KINDS), list(_KINDS.values()))[0]
@@ -174,7 +193,7 @@ def groups(seed: int, easy_groups: int = EASY_GROUPS) -> Iterator[Group]:
         easy = made < easy_groups
         made += 1
         if rng.random() < DRILLS[easy]:
-            yield drill_group(rng)
+            yield verdict_drill_group(rng) if rng.random() < VERDICT_DRILLS else drill_group(rng)
             continue
         weights = EASY_WEIGHTS if easy else LEVEL_WEIGHTS
         level = rng.choices(list(weights), list(weights.values()))[0]
