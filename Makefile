@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 # What `make demo` measures.
-DEMO_LIMIT := 600
+DEMO_LIMIT := 400
 DEMO_LEVEL := 3
 DEMO_RUN := local/self-consistency
 DEMO := local/greedy local/single local/self-consistency local/adaptive local/verify-vote local/best-of-n

@@ -318,6 +318,7 @@ def test_status(
         (formatdate(time.time() + 3600, usegmt=True), 3000, 3600),
         (formatdate(time.time() - 60, usegmt=True), 0, 0),
     ],
+    ids=["seconds", "part of a second", "an hour from now", "a minute ago"],
 )
 def test_retry_after(server: Server, value: str, least: float, most: float) -> None:
     server.status, server.answer = fault(429)
