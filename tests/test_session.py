@@ -154,9 +154,18 @@ except KeyboardInterrupt:
 """
 
 
+def _hear_interrupts() -> None:
+    """Let Ctrl-C through: a test run in the background hands its children a deaf ear."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_a_run_and_leaves_nothing() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", CTRL_C], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", CTRL_C],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hear_interrupts,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"

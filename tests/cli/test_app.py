@@ -101,6 +101,11 @@ def test_debug_shows_where_an_error_comes_from(archon: Archon) -> None:
         archon("--debug", "show", "nope.yaml")
 
 
+def _hear_interrupts() -> None:
+    """Let Ctrl-C through: a test run in the background hands its children a deaf ear."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     "command",
     [("run", "slow.yaml", "q"), ("eval", "slow.yaml", "-b", "arithmetic", "-n", "5")],
@@ -113,7 +118,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_running(
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     with subprocess.Popen(
         [*ARCHON, *command], cwd=tmp_path, env=env, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_hear_interrupts,
     ) as process:  # fmt: skip
         log = tmp_path / "log.txt"
         began = time.monotonic()
