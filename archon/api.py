@@ -143,7 +143,7 @@ def stream(
                 **options,  # type: ignore[arg-type]  # checked by astream's own signature
             ):
                 events.put(event)
-        except BaseException as error:
+        except BaseException as error:  # cancellation too, or the caller would wait for ever
             events.put(error)  # handed to the caller's thread, which raises it
             raise
         finally:

@@ -182,7 +182,7 @@ class _Work:
             if self.refusal and not result.rows and not self.ledger.spent.calls:
                 raise BudgetRefused(f"the budget admits no call at all: {self.refusal}")
             status = "done"
-        except Exception:
+        except Exception:  # any failure is recorded as one, and raised again
             status = "failed"
             raise
         finally:

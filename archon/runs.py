@@ -84,7 +84,7 @@ async def record_run(pool: Pool, run: Run, architecture: Architecture) -> AsyncI
     try:
         yield outcome
         status = "done" if outcome.result is not None else "failed"
-    except Exception:
+    except Exception:  # any failure is recorded as one, and raised again
         status = "failed"
         raise
     finally:

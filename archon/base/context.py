@@ -320,7 +320,7 @@ async def _gather(tasks: Sequence[asyncio.Future[Any]]) -> list[Any]:
     """Wait for all; when one raises what is not ours, or we are cancelled, leave none running."""
     try:
         return await asyncio.gather(*tasks)
-    except BaseException:
+    except BaseException:  # cancellation too: whatever ends us must leave no task running
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
