@@ -110,7 +110,7 @@ class ModelError(RunError):
     Attributes:
         kind: transient (again may help), fatal (it cannot), content (the provider will not
             answer this), malformed (the reply does not follow the protocol).
-        retry_after: seconds the provider asked to wait, if it did.
+        retry_after: seconds the provider asked to wait, if it did; 0 means again at once.
         billed: False only where the provider certainly did not charge the attempt.
     """
 

@@ -162,9 +162,9 @@ class Gateway:
         self, key: str, request: Request, draws: Sequence[Draw], spending: Spending
     ) -> dict[Draw, Outcome]:
         new = [draw for draw in draws if (key, draw) not in self._flights]
-        many = self.backend(request.model).many
-        for group in [new] if many and new else [[draw] for draw in new]:
-            self._start(key, request, group, spending)
+        size = self.backend(request.model).batch_size(request.model)
+        for first in range(0, len(new), size):
+            self._start(key, request, new[first : first + size], spending)
         flights = {draw: self._flights[key, draw] for draw in draws}
         for flight in flights.values():
             flight.waiters += 1

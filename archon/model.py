@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,12 +43,15 @@ _ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 class Price(BaseModel):
-    """US dollars per million tokens."""
+    """What tokens cost: US dollars per million, and operations for each where they are known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: float = Field(ge=0, allow_inf_nan=False)
     output: float = Field(ge=0, allow_inf_nan=False)
+    flops: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="operations per token: twice the parameters"
+    )
 
     def microusd(self, input_tokens: int | None, output_tokens: int | None) -> int | None:
         """Return the price of a call in micro-dollars, rounded up; unknown tokens, unknown price.
@@ -58,6 +62,12 @@ class Price(BaseModel):
         if input_tokens is None or output_tokens is None:
             return None
         return -int(-(self.input * input_tokens + self.output * output_tokens) // 1)
+
+    def operations(self, input_tokens: int | None, output_tokens: int | None) -> int | None:
+        """Return the floating-point operations of a call, or None if something is unknown."""
+        if self.flops is None or input_tokens is None or output_tokens is None:
+            return None
+        return math.ceil(self.flops * (input_tokens + output_tokens))
 
 
 class Model(BaseModel):
@@ -79,6 +89,9 @@ class Model(BaseModel):
     stop: tuple[str, ...] = ()
     effort: Literal["minimal", "low", "medium", "high"] | None = None
     params: dict[str, Any] = Field(default_factory=dict, description="sent as they are")
+    protocol: Literal["chat", "completion"] = Field(
+        "chat", description="completion sends the messages as one plain text, for base models"
+    )
     base_url: str | None = None
     api_key_env: str | None = Field(None, description="name of the variable that holds the key")
     headers: dict[str, str] = Field(default_factory=dict)
@@ -87,6 +100,7 @@ class Model(BaseModel):
     fallbacks: tuple[str, ...] = Field((), description="models to try when this one cannot answer")
     concurrency: int = Field(64, ge=1, le=100_000)
     rpm: int | None = Field(None, ge=1, description="requests per minute")
+    tpm: int | None = Field(None, ge=1, description="tokens per minute, in and out")
     timeout: float = Field(600.0, gt=0, le=86_400, description="seconds for a call with retries")
 
     def __init__(self, model: str = "", **settings: Any) -> None:
@@ -132,6 +146,8 @@ class Model(BaseModel):
                 "effort", "params", "base_url",
             },
         )  # fmt: skip
+        if self.protocol != "chat":
+            data["protocol"] = self.protocol
         return {name: value for name, value in data.items() if value not in ([], {})}
 
     @cached_property
@@ -161,6 +177,10 @@ def _coerce(value: object, info: ValidationInfo) -> object:
 
 ModelRef = Annotated[Model, BeforeValidator(_coerce)]
 """A field that takes a `Model`, its settings as a mapping, or just its name."""
+
+
+PER_MESSAGE, PER_PROMPT = 16, 160
+"""Tokens that chat templates add at most: around each message, and as a preamble of their own."""
 
 
 class Draw(NamedTuple):
@@ -222,11 +242,11 @@ class Request:
 
     def upper(self, price: Price | None) -> Usage:
         """Return the most one draw of this request can use; unknown where nothing limits it."""
-        # Chat templates wrap each message in a few tokens of their own; 16 covers those in use.
-        tokens = self.prompt_bytes + 16 * (len(self.messages) + 1)
+        tokens = self.prompt_bytes + PER_MESSAGE * len(self.messages) + PER_PROMPT
         output = self.model.max_tokens
         cost = price.microusd(tokens, output) if price else None
-        return Usage(1, tokens, output, cost, 0.0)
+        flops = price.operations(tokens, output) if price else None
+        return Usage(1, tokens, output, cost, 0.0, flops)
 
 
 Outcome = Reply | Exception
@@ -237,13 +257,15 @@ Outcome = Reply | Exception
 class Backend(Protocol):
     """Where replies come from. Only `archon.gateway` calls one.
 
-    Attributes:
-        abilities: what it can do beyond chat.
-        many: whether `complete` answers several draws in one request.
+    `abilities` says what it can do beyond chat with a model, `batch_size` how many draws one
+    request may ask for; both may be learnt on the way, so they are asked anew each time.
     """
 
-    abilities: frozenset[Ability]
-    many: bool
+    def abilities(self, model: Model) -> frozenset[Ability]:
+        """Return what can be done with a model beyond chat."""
+
+    def batch_size(self, model: Model) -> int:
+        """Return how many draws of one request `complete` may be given at once, now."""
 
     def check(self, model: Model) -> None:
         """Raise ConfigError if a call cannot work: a missing key, package or weights.

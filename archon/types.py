@@ -7,7 +7,7 @@ so that a graph, a checkpoint and a trace hold the same thing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from archon.errors import ConfigError, did_you_mean
@@ -150,9 +150,10 @@ class Usage:
         output_tokens: generated tokens, reasoning included.
         microusd: millionths of a US dollar at list price.
         seconds: time of the calls themselves, summed, without our own queue.
+        flops: floating-point operations, two for each parameter and token.
 
     >>> Usage(calls=1, microusd=5) + Usage(calls=2, microusd=None)
-    Usage(calls=3, input_tokens=0, output_tokens=0, microusd=None, seconds=0.0)
+    Usage(calls=3, input_tokens=0, output_tokens=0, microusd=None, seconds=0.0, flops=0)
     """
 
     calls: int = 0
@@ -160,6 +161,7 @@ class Usage:
     output_tokens: int | None = 0
     microusd: int | None = 0
     seconds: float | None = 0.0
+    flops: int | None = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -168,6 +170,7 @@ class Usage:
             _plus(self.output_tokens, other.output_tokens),
             _plus(self.microusd, other.microusd),
             None if self.seconds is None or other.seconds is None else self.seconds + other.seconds,
+            _plus(self.flops, other.flops),
         )
 
     @classmethod
@@ -190,7 +193,19 @@ class Usage:
 
     def to_json(self) -> Json:
         """Return every field by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return {
+            "calls": self.calls,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "microusd": self.microusd,
+            "seconds": self.seconds,
+            "flops": self.flops,
+        }
+
+    @classmethod
+    def from_json(cls, data: Json) -> Usage:
+        """Invert `to_json`; a record from before operations were counted has them unknown."""
+        return cls(**{"flops": None, **data})
 
 
 def _plus(a: int | None, b: int | None) -> int | None:
@@ -210,6 +225,8 @@ class Reply:
         verdict_probs: probabilities of the first generated token's alternatives by text, where
             the backend gives them.
         pooled: whether it came from the pool, so that nothing was paid for it now.
+        paid: what it cost where that is not `usage`: of several samples of one request, only
+            the first pays for the prompt.
     """
 
     parts: tuple[Part, ...]
@@ -219,6 +236,7 @@ class Reply:
     usage: Usage = Usage(calls=1)
     verdict_probs: tuple[tuple[str, float], ...] = ()
     pooled: bool = False
+    paid: Usage | None = None
 
     @classmethod
     def of(cls, text: str, **rest: Any) -> Reply:
@@ -235,7 +253,7 @@ class Reply:
         return Candidate(self, parents=tuple(parent.id for parent in parents))
 
     def to_json(self) -> Json:
-        """Return a JSON form that `from_json` inverts; `pooled` is not part of it."""
+        """Return a JSON form that `from_json` inverts; `pooled` and `paid` are not part of it."""
         data: dict[str, Json] = {
             "parts": [part_json(part) for part in self.parts],
             "model": self.model,
@@ -256,7 +274,7 @@ class Reply:
             model=data["model"],
             finish=data["finish"],
             reasoning=data.get("reasoning", ""),
-            usage=Usage(**data["usage"]),
+            usage=Usage.from_json(data["usage"]),
             verdict_probs=tuple((text, p) for text, p in data.get("verdict_probs", ())),
         )
 

@@ -252,11 +252,12 @@ def test_concurrency_of_a_model_is_held() -> None:
 class _Many(Fake):
     """A backend that answers any number of draws in one request."""
 
-    many = True
-
     def __init__(self, script: Script = None) -> None:
         super().__init__(script)
         self.groups: list[int] = []
+
+    def batch_size(self, model: Model) -> int:
+        return 100
 
     async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
         self.groups.append(len(draws))

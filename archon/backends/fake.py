@@ -40,9 +40,6 @@ class Fake:
         price: list price of every model it serves; calls are free by default.
     """
 
-    abilities: frozenset[Ability] = frozenset({"seeded", "verdicts", "schema"})
-    many = False
-
     def __init__(
         self,
         script: Script = None,
@@ -61,6 +58,14 @@ class Fake:
         self.requests: list[tuple[Request, Draw]] = []
         self.in_flight = 0
         self.peak = 0
+
+    def abilities(self, model: Model) -> frozenset[Ability]:
+        """Return what a script can be asked for."""
+        return frozenset({"seeded", "verdicts", "schema"})
+
+    def batch_size(self, model: Model) -> int:
+        """Return 1: each draw is a request of its own."""
+        return 1
 
     def check(self, model: Model) -> None:
         """Accept every name."""

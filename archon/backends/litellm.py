@@ -61,8 +61,13 @@ class LiteLLM:
     provider does not support is an error, never dropped.
     """
 
-    abilities: frozenset[Ability] = frozenset({"schema"})
-    many = False
+    def abilities(self, model: Model) -> frozenset[Ability]:
+        """Return what LiteLLM passes on to any provider."""
+        return frozenset({"schema"})
+
+    def batch_size(self, model: Model) -> int:
+        """Return 1: each draw is a request of its own."""
+        return 1
 
     def check(self, model: Model) -> None:
         """Raise ConfigError if a call cannot work.

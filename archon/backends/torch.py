@@ -27,12 +27,17 @@ class Torch:
     after it; under a prefix, a verdict that begins with it is scored by what follows.
     """
 
-    abilities: frozenset[Ability] = frozenset({"seeded", "verdicts", "continue_from_prefix"})
-    many = True
-
     def __init__(self) -> None:
         self._engines: dict[Path, Engine] = {}
         self._known: dict[str, tuple[Path, str]] = {}
+
+    def abilities(self, model: Model) -> frozenset[Ability]:
+        """Return what the engine can do with any weights."""
+        return frozenset({"seeded", "verdicts", "continue_from_prefix"})
+
+    def batch_size(self, model: Model) -> int:
+        """Return a number that no request reaches: the engine makes batches itself."""
+        return 1_000_000
 
     def check(self, model: Model) -> None:
         """Raise ConfigError if packages or weights are missing, or a setting has no meaning here.

@@ -25,11 +25,16 @@ __all__ = ["show_prompts"]
 class _Listener:
     """A backend that writes down what it is asked and answers nothing."""
 
-    abilities: frozenset[Ability] = frozenset()
-    many = True
-
     def __init__(self) -> None:
         self.asked: Counter[Request] = Counter()
+
+    def abilities(self, model: Model) -> frozenset[Ability]:
+        """Return nothing: no reply is given."""
+        return frozenset()
+
+    def batch_size(self, model: Model) -> int:
+        """Return a number that no request reaches, so that each is listed once."""
+        return 1_000_000
 
     def check(self, model: Model) -> None:
         """Accept every model: nothing is sent, so nothing is needed."""

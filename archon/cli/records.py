@@ -52,7 +52,7 @@ def _found(pool: Pool, run: str) -> dict[str, Json]:
 def _usage(data: Json) -> str:
     from archon.types import Usage
 
-    return "?" if data is None else common.spent(Usage(**data))
+    return "?" if data is None else common.spent(Usage.from_json(data))
 
 
 def _when(seconds: float) -> str:

@@ -56,15 +56,15 @@ def _ask(model: Model, text: str = "What is 2 + 2?", *, seed: int = 0) -> Reques
     return Request(model, (Message("user", text),), seed=seed)
 
 
-def _draws(backend: Backend, n: int) -> list[tuple[Draw, ...]]:
-    """Return n draws as this backend takes them: together, or one by one."""
-    draws = [Draw(0, i) for i in range(n)]
-    return [tuple(draws)] if backend.many else [(draw,) for draw in draws]
+def _draws(backend: Backend, model: Model, n: int) -> list[tuple[Draw, ...]]:
+    """Return n draws as this backend takes them: together, in parts, or one by one."""
+    draws, size = [Draw(0, i) for i in range(n)], backend.batch_size(model)
+    return [tuple(draws[i : i + size]) for i in range(0, n, size)]
 
 
 async def _texts(backend: Backend, request: Request, n: int) -> list[str]:
     outcomes: list[Outcome] = []
-    for draws in _draws(backend, n):
+    for draws in _draws(backend, request.model, n):
         outcomes += await backend.complete(request, draws)
     return [o.text if isinstance(o, Reply) else repr(o) for o in outcomes]
 
@@ -75,9 +75,11 @@ def declares_itself(make: Make, model: Model) -> None:
 
     async def work(backend: Backend) -> None:
         assert isinstance(backend, Backend), f"{type(backend).__name__} lacks part of the protocol"
-        unknown = backend.abilities - set(get_args(Ability))
+        unknown = backend.abilities(model) - set(get_args(Ability))
         assert not unknown, f"unknown abilities {sorted(unknown)}"
-        assert isinstance(backend.many, bool), f"`many` is {backend.many!r}"
+        size = backend.batch_size(model)
+        assert isinstance(size, int), f"`batch_size` gave {size!r}"
+        assert size >= 1, f"`batch_size` gave {size!r}"
         backend.check(model)
         assert isinstance(backend.fingerprint(model), str), "a fingerprint is text"
         assert backend.fingerprint(model) == backend.fingerprint(model), "the fingerprint changes"
@@ -90,7 +92,7 @@ def answers_each_draw(make: Make, model: Model) -> None:
     """One outcome for each draw; a reply is one call and has a JSON form that comes back."""
 
     async def work(backend: Backend) -> None:
-        for draws in _draws(backend, 3):
+        for draws in _draws(backend, model, 3):
             outcomes = await backend.complete(_ask(model), draws)
             assert len(outcomes) == len(draws), f"{len(outcomes)} outcomes, {len(draws)} draws"
             for outcome in outcomes:
@@ -115,7 +117,7 @@ def keeps_to_max_tokens(make: Make, model: Model) -> None:
     short = model.model_copy(update={"max_tokens": 2})
 
     async def work(backend: Backend) -> None:
-        for draws in _draws(backend, 2):
+        for draws in _draws(backend, short, 2):
             for outcome in await backend.complete(_ask(short), draws):
                 assert isinstance(outcome, Reply), f"a plain request failed: {outcome!r}"
                 tokens = outcome.usage.output_tokens
@@ -143,7 +145,7 @@ def draws_are_seeded(make: Make, model: Model) -> None:
     first: list[Sequence[str]] = []
 
     async def work(backend: Backend) -> None:
-        if "seeded" in backend.abilities:
+        if "seeded" in backend.abilities(model):
             first.append(await _texts(backend, _ask(model), 3))
 
     _with(make, work)
