@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,21 +14,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from archon.errors import BudgetExceeded, BudgetRefused, ConfigError, did_you_mean
 from archon.types import Usage
 
-__all__ = ["Budget", "Hold", "Ledger", "hold_all"]
+__all__ = ["Budget", "Hold", "Ledger", "amount", "hold_all", "known"]
 
 
 class Budget(BaseModel):
     """What may be spent. A limit left out is no limit.
 
     >>> Budget.parse("usd=1,calls=200")
-    Budget(calls=200, tokens=None, usd=1.0, seconds=None)
+    Budget(calls=200, usd=1.0)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     calls: int | None = Field(None, ge=0)
     tokens: int | None = Field(None, ge=0, description="input and output together")
+    input_tokens: int | None = Field(None, ge=0)
+    output_tokens: int | None = Field(None, ge=0)
     usd: float | None = Field(None, ge=0, allow_inf_nan=False)
+    flops: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="floating-point operations of local models"
+    )
     seconds: float | None = Field(None, gt=0, allow_inf_nan=False, description="a deadline")
 
     @classmethod
@@ -54,10 +60,37 @@ class Budget(BaseModel):
                 f"budget {first['loc'][0]}: {first['msg']}, got {first['input']!r}"
             ) from None
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        """Show only the limits that are set."""
+        return [(name, value) for name, value in super().__repr_args__() if value is not None]
+
     @property
     def microusd(self) -> int | None:
-        """The dollar limit in micro-dollars."""
-        return None if self.usd is None else int(self.usd * 1e6)
+        """The dollar limit in micro-dollars; rounded down, but not below what was written."""
+        # 0.29 * 1e6 is 289999.99…: a limit must not lose a micro-dollar to binary fractions.
+        return None if self.usd is None else int(Decimal(repr(self.usd)) * 1_000_000)
+
+    def limits(self) -> dict[str, int]:
+        """Return the amounts that are limited, by name; the deadline is not one of them."""
+        limits: dict[str, float | None] = {
+            "calls": self.calls,
+            "tokens": self.tokens,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "usd": self.microusd,
+            "flops": self.flops,
+        }
+        return {name: int(limit) for name, limit in limits.items() if limit is not None}
+
+
+def amount(usage: Usage, name: str) -> int | None:
+    """Return what a limit of that name counts of a usage; dollars in micro-dollars.
+
+    >>> amount(Usage(1, 10, 5, 70), "usd"), amount(Usage(1, None, 5), "tokens")
+    (70, None)
+    """
+    value: int | None = getattr(usage, "microusd" if name == "usd" else name)
+    return value
 
 
 @dataclass(slots=True, eq=False)
@@ -77,37 +110,41 @@ class Ledger:
     Attributes:
         limit: the budget.
         counts: `used` charges replies from the pool like new ones, `paid` only new ones.
-        spent: what was settled so far.
+        name: under which the pool's file keeps the total as well, so that a killed process's
+            spending and that of a process beside this one count; empty for this process alone.
+        before: what others spent under that name.
+        spent: what was settled here so far.
+        broken: says which call used more than its upper bound; nothing is admitted after it.
     """
 
     limit: Budget = field(default_factory=Budget)
     counts: Counts = "used"
+    name: str = ""
+    before: Usage = field(default_factory=Usage)
     spent: Usage = field(default_factory=Usage)
+    broken: str = ""
     _open: int = 0
-    _held: Usage = field(default_factory=Usage)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _waiting: list[asyncio.Future[None]] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.limits = self.limit.limits()
+        self._total = dict.fromkeys(self.limits, 0)
+        self._booked = dict.fromkeys(self.limits, 0)
+        self._others = {name: amount(self.before, name) or 0 for name in self.limits}
 
     def refuses(self, upper: Usage) -> str:
         """Return the limit that `upper` does not fit now, or an empty string."""
         if self.limit.seconds is not None and self.elapsed > self.limit.seconds:
             return "seconds"
-        total = self.spent + self._held + upper
-        amounts = {"calls": total.calls, "tokens": total.tokens, "usd": total.microusd}
-        for name, limit in self._limits.items():
-            amount = amounts[name]
-            if amount is None or amount > limit:
+        for name, limit in self.limits.items():
+            need = amount(upper, name)
+            if need is None or self._taken(name) + need > limit or self.broken:
                 return name
         return ""
 
-    @property
-    def _limits(self) -> dict[str, int]:
-        limits = {
-            "calls": self.limit.calls,
-            "tokens": self.limit.tokens,
-            "usd": self.limit.microusd,
-        }
-        return {name: limit for name, limit in limits.items() if limit is not None}
+    def _taken(self, name: str) -> int:
+        return self._total[name] + self._others[name]
 
     @property
     def elapsed(self) -> float:
@@ -124,76 +161,101 @@ class Ledger:
         """Whether any reservation is open."""
         return self._open > 0
 
+    @property
+    def shared(self) -> bool:
+        """Whether the pool's file keeps this scope's total."""
+        return bool(self.name and self.limits)
+
     def check(self, upper: Usage, what: str) -> None:
         """Refuse a limit that cannot be enforced for a call like `upper`, before any is made.
 
         Raises:
             BudgetRefused: naming the limit and what is missing.
         """
-        if self.limit.tokens is not None and upper.tokens is None:
-            raise BudgetRefused(
-                f"a token budget cannot be enforced: {what} has no max_tokens; set it"
-            )
-        if self.limit.usd is not None and upper.microusd is None:
-            missing = "max_tokens" if upper.output_tokens is None else "price"
-            raise BudgetRefused(
-                f"a dollar budget cannot be enforced: {what} has no {missing}; set it"
-            )
+        for name in self.limits:
+            if amount(upper, name) is None:
+                kind = {"usd": "dollar", "flops": "FLOPs"}.get(name, "token")
+                missing = {"usd": "price", "flops": "price with flops"}.get(name, "max_tokens")
+                if upper.output_tokens is None:
+                    missing = "max_tokens"
+                raise BudgetRefused(
+                    f"a {kind} budget cannot be enforced: {what} has no {missing}; set it"
+                )
 
     def open(self, hold: Hold) -> None:
         """Reserve; the caller has asked `refuses` in the same step of the loop."""
         self._open += 1
-        self._held = self._held + hold.upper if self._limits else self._held
+        for name in self.limits:
+            self._total[name] += amount(hold.upper, name) or 0
 
     def settle(self, hold: Hold, actual: Usage | None) -> None:
         """Charge what a call used, or its whole reservation if that is not known."""
-        self._close(hold)
-        self.charge(_known(actual, hold.upper) if actual is not None else hold.upper)
+        charged = hold.upper if actual is None else known(actual, hold.upper)
+        for name, limit in self.limits.items():
+            held, used = amount(hold.upper, name) or 0, amount(charged, name) or 0
+            self._total[name] += used - held
+            self._booked[name] += used - held
+            if used > held:
+                self.broken = self.broken or (
+                    f"a call used {used:,} {name}, more than the {held:,} it was limited to:"
+                    f" the limit of {limit:,} cannot be kept with this model"
+                )
+        self.spent = self.spent + charged
+        self._close()
 
     def release(self, hold: Hold) -> None:
         """Give a reservation back unspent: the call certainly cost nothing."""
-        self._close(hold)
-        self._wake()
+        for name in self.limits:
+            self._total[name] -= amount(hold.upper, name) or 0
+        self._close()
 
-    def _close(self, hold: Hold) -> None:
+    def book(self, hold: Hold) -> None:
+        """Note that a reservation is part of the shared total now."""
+        for name in self.limits:
+            self._booked[name] += amount(hold.upper, name) or 0
+
+    def learn(self, total: Usage) -> bool:
+        """Take over what all processes have spent and hold; return whether that makes room."""
+        before = dict(self._others)
+        for name in self.limits:
+            self._others[name] = max(0, (amount(total, name) or 0) - self._booked[name])
+        return any(self._others[name] < before[name] for name in self.limits)
+
+    def _close(self) -> None:
         self._open -= 1
-        if self._limits:
-            self._held = _minus(self._held, hold.upper)
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
-    def charge(self, actual: Usage) -> None:
-        """Add what was used without a reservation, as a reply from the pool is."""
-        self.spent = self.spent + actual
-        self._wake()
+    async def changed(self, most: float | None = None) -> None:
+        """Wait until a reservation ends, the deadline passes, or for so many seconds."""
+        left = [seconds for seconds in (self.seconds_left, most) if seconds is not None]
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await asyncio.wait([future], timeout=max(min(left), 0.0) if left else None)
 
-    async def changed(self) -> None:
-        """Wait until a reservation ends or the deadline passes."""
-        left = self.seconds_left
-        timeout = None if left is None else max(left, 0.0)
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
-        except TimeoutError:
-            return
-
-    def _wake(self) -> None:
-        event, self._changed = self._changed, asyncio.Event()
-        event.set()
-
-
-def _minus(total: Usage, part: Usage) -> Usage:
-    """Take a reservation off a running total; amounts unknown in either stay unknown."""
-
-    def less(a: int | None, b: int | None) -> int | None:
-        return None if a is None or b is None else a - b
-
-    return Usage(
-        total.calls - part.calls,
-        less(total.input_tokens, part.input_tokens),
-        less(total.output_tokens, part.output_tokens),
-        less(total.microusd, part.microusd),
-    )
+    def refusal(self, name: str, upper: Usage) -> BudgetExceeded:
+        """Return the error that says why a call was refused."""
+        if self.broken:
+            return BudgetExceeded(self.broken, limit=name)
+        if name == "seconds":
+            seconds = self.limit.seconds
+            return BudgetExceeded(f"the deadline of {seconds:g} s has passed", limit=name)
+        need, limit = amount(upper, name), self.limits[name]
+        said = "an unknown number of" if need is None else _shown(name, need)
+        return BudgetExceeded(
+            f"the next call may need {said} {name}, {_shown(name, self._taken(name))} of"
+            f" {_shown(name, limit)} are spent",
+            limit=name,
+        )
 
 
-def _known(actual: Usage, upper: Usage) -> Usage:
+def _shown(name: str, value: int) -> str:
+    return f"{value / 1e6:g}" if name == "usd" else f"{value:g}"
+
+
+def known(actual: Usage, upper: Usage) -> Usage:
     """Put the reserved amount where the provider said nothing: unknown is never zero."""
     return Usage(
         actual.calls,
@@ -201,6 +263,7 @@ def _known(actual: Usage, upper: Usage) -> Usage:
         upper.output_tokens if actual.output_tokens is None else actual.output_tokens,
         upper.microusd if actual.microusd is None else actual.microusd,
         actual.seconds,
+        upper.flops if actual.flops is None else actual.flops,
     )
 
 
@@ -219,17 +282,5 @@ async def hold_all(scopes: Sequence[Ledger], upper: Usage) -> Hold:
             return hold
         scope, name = full
         if name == "seconds" or not scope.holding:
-            raise BudgetExceeded(_refusal(scope, name, upper), limit=name)
+            raise scope.refusal(name, upper)
         await scope.changed()
-
-
-def _refusal(scope: Ledger, name: str, upper: Usage) -> str:
-    limit = getattr(scope.limit, name)
-    if name == "seconds":
-        return f"the deadline of {limit:g} s has passed"
-    need, spent = getattr(upper, name), getattr(scope.spent, name)
-    return f"the next call may need {_amount(need)} {name}, {_amount(spent)} of {limit} are spent"
-
-
-def _amount(value: float | None) -> str:
-    return "an unknown number of" if value is None else f"{value:g}"

@@ -8,6 +8,7 @@ ArchonError
 ├── BudgetError             while spending
 │   ├── BudgetRefused       the budget cannot be enforced, or the first call does not fit
 │   └── BudgetExceeded      a call was refused because it could overrun the budget
+│       └── Stopped         or because the session is stopping
 └── RunError                while running
     ├── ModelError          one call failed; `kind` says how, `retryable` whether again may help
     ├── NodeError           a layer lost more than its `on_error` policy allows
@@ -38,6 +39,7 @@ __all__ = [
     "NodeError",
     "PoolMiss",
     "RunError",
+    "Stopped",
     "StoreError",
     "did_you_mean",
 ]
@@ -92,12 +94,19 @@ class BudgetExceeded(BudgetError):
     """A call was refused because its upper bound does not fit what is left.
 
     Attributes:
-        limit: name of the limit that fired: calls, tokens, usd or seconds.
+        limit: name of the limit that fired: calls, tokens, usd, seconds and so on.
     """
 
     def __init__(self, message: str, *, limit: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class Stopped(BudgetExceeded):
+    """A call was refused because the session is stopping: what is in flight ends, no more."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped: no further call is made", limit="stopped")
 
 
 class RunError(ArchonError):
@@ -112,6 +121,7 @@ class ModelError(RunError):
             answer this), malformed (the reply does not follow the protocol).
         retry_after: seconds the provider asked to wait, if it did; 0 means again at once.
         billed: False only where the provider certainly did not charge the attempt.
+        limited: whether the provider said that it is asked too often.
     """
 
     def __init__(
@@ -121,11 +131,13 @@ class ModelError(RunError):
         kind: FailureKind = "fatal",
         retry_after: float | None = None,
         billed: bool = True,
+        limited: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind: FailureKind = kind
         self.retry_after = retry_after
         self.billed = billed
+        self.limited = limited
 
     @property
     def retryable(self) -> bool:

@@ -1,26 +1,42 @@
-"""The only door to models: pool, budget, limits, retries, usage."""
+"""The only door to models: pool, budget, limits, retries, usage.
+
+A call passes five stations: a place at the provider (`limits`), room in every budget (`budget`),
+a durable line in the ledger (`attempts`), the backend itself, and the transaction that stores
+the reply and what it cost. Whatever ends it on the way, each station passed is settled.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from archon.attempts import Full, Reservation
 from archon.backends import BACKENDS, backend_name
-from archon.budget import Hold, Ledger, hold_all
-from archon.errors import BudgetError, BudgetExceeded, ModelError, PoolMiss
-from archon.model import Backend, Draw, Model, Outcome, Price, Request
-from archon.pool import Mode, Pool
+from archon.budget import Hold, Ledger, hold_all, known
+from archon.crashing import crash_point
+from archon.errors import ArchonError, BudgetExceeded, ModelError, PoolMiss, Stopped
+from archon.limits import BACKOFF, Gate, Limits
+from archon.model import Backend, Draw, Model, Outcome, Price, Request, address
+from archon.plain import canonical
+from archon.pool import Mode, Pool, reply_row
 from archon.types import Reply, Usage
 
 __all__ = ["Gateway", "Spending"]
 
-ATTEMPTS = 8
+ATTEMPTS = 12
 """How often one draw is sent at most; the model's `timeout` may end it sooner."""
-BACKOFF = (0.5, 30.0)
-"""Seconds before the first retry and at most, before jitter."""
+POLL = (0.02, 0.5)
+"""Seconds between looks at a call that another process is paying for."""
+
+T = TypeVar("T")
+
+log = logging.getLogger("archon.gateway")
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,7 @@ class Spending:
     Attributes:
         scopes: ledgers from the innermost to the outermost.
         mode: how the pool is used.
-        run: the run's id, for the record of charges.
+        run: the run's id, for the ledger on disk.
     """
 
     scopes: tuple[Ledger, ...] = ()
@@ -42,22 +58,79 @@ class Spending:
         """The scopes that charge replies from the pool too."""
         return tuple(scope for scope in self.scopes if scope.counts == "used")
 
+    @property
+    def shared(self) -> dict[str, dict[str, int]]:
+        """Limits of the scopes whose total the pool's file keeps, by their names."""
+        return {scope.name: scope.limits for scope in self.scopes if scope.shared}
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """Somebody who wants the outcomes of some flights."""
+
+    future: asyncio.Future[None]
+    missing: int
+
+    def tell(self) -> None:
+        """One more of them has landed."""
+        self.missing -= 1
+        if not self.missing and not self.future.done():
+            self.future.set_result(None)
+
+
+@dataclass(eq=False, slots=True)
 class _Flight:
     """One draw under way. It belongs to the gateway; whoever wants the reply waits for it."""
 
-    future: asyncio.Future[Outcome]
+    siblings: list[_Flight]
     task: asyncio.Task[None] | None = None
-    waiters: int = 0
-    siblings: list[_Flight] = field(default_factory=list)
+    outcome: Outcome | None = None
+    waiters: list[_Waiter] = field(default_factory=list)
 
-    def leave(self) -> None:
+    def leave(self, waiter: _Waiter) -> None:
         """One waiter is gone; when the last of all siblings is, the call is cut."""
-        self.waiters -= 1
-        wanted = any(flight.waiters > 0 for flight in self.siblings)
-        if not wanted and self.task is not None and not self.task.done():
+        self.waiters.remove(waiter)
+        wanted = any(flight.waiters for flight in self.siblings)
+        if not wanted and self.task is not None:
             self.task.cancel()
+
+    def land(self, outcome: Outcome) -> None:
+        """Tell the waiters."""
+        self.outcome = outcome
+        for waiter in self.waiters:
+            waiter.tell()
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    """Draws of one request that are wanted together, and what they share.
+
+    Attributes:
+        ends: when it must be over (monotonic); its time runs from when it is first sent.
+        tries: how often it was sent.
+    """
+
+    key: str
+    content: str
+    request: Request
+    spending: Spending
+    upper: Usage
+    flights: Mapping[Draw, _Flight]
+    ends: float = 0.0
+    tries: int = 0
+
+    @property
+    def model(self) -> Model:
+        return self.request.model
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    """One draw with its budget held and its line in the ledger."""
+
+    draw: Draw
+    hold: Hold
+    line: Reservation | None = None
 
 
 class Gateway:
@@ -66,15 +139,25 @@ class Gateway:
     Args:
         pool: where replies live.
         backends: backends by name that replace the registered ones, for tests and applications.
+        limits: what all models may do together.
     """
 
-    def __init__(self, pool: Pool, backends: Mapping[str, Backend] | None = None) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        backends: Mapping[str, Backend] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self.pool = pool
         self._backends: dict[str, Backend] = dict(backends or {})
         self._flights: dict[tuple[str, Draw], _Flight] = {}
-        self._gates: dict[Model, _Gate] = {}
+        self._gates: dict[Model, list[Gate]] = {}
+        self._providers: dict[tuple[str, str, str], Gate] = {}
         self._fingerprints: dict[Model, str] = {}
         self._prices: dict[Model, Price | None] = {}
+        self._sent = itertools.count(time.time_ns())
+        self._stopping = asyncio.Event()
+        self._overall = [] if limits is None else [Gate.over_all(limits)]
 
     def backend(self, model: Model) -> Backend:
         """Return the backend that serves a model."""
@@ -93,10 +176,12 @@ class Gateway:
 
     def upper(self, request: Request) -> Usage:
         """Return the most one draw of a request can use."""
-        model = request.model
+        return request.upper(self._price(request.model))
+
+    def _price(self, model: Model) -> Price | None:
         if model not in self._prices:
             self._prices[model] = model.price or self.backend(model).price(model)
-        return request.upper(self._prices[model])
+        return self._prices[model]
 
     def key(self, request: Request) -> str:
         """Return the pool's address of a request."""
@@ -132,7 +217,8 @@ class Gateway:
     async def _draw(
         self, request: Request, draws: Sequence[Draw], spending: Spending
     ) -> list[Outcome]:
-        key = self.key(request)
+        content = canonical(request.content(self._fingerprint(request.model)))
+        key = address(content)
         found: dict[Draw, Outcome] = {}
         if spending.mode != "off":
             for draw, reply in self.pool.get(key, draws).items():
@@ -142,7 +228,7 @@ class Gateway:
             error = PoolMiss(f"{len(missing)} of {len(draws)} draws of {request.model.model!r}")
             found.update(dict.fromkeys(missing, error))
         elif missing:
-            found.update(await self._fly(key, request, missing, spending))
+            found.update(await self._fly(key, content, request, missing, spending))
         return [found[draw] for draw in draws]
 
     async def _charge_pooled(self, request: Request, reply: Reply, spending: Spending) -> Outcome:
@@ -159,182 +245,299 @@ class Gateway:
         return reply
 
     async def _fly(
-        self, key: str, request: Request, draws: Sequence[Draw], spending: Spending
+        self, key: str, content: str, request: Request, draws: Sequence[Draw], spending: Spending
     ) -> dict[Draw, Outcome]:
+        """Wait for each draw's flight, starting those that nobody has started."""
         new = [draw for draw in draws if (key, draw) not in self._flights]
         size = self.backend(request.model).batch_size(request.model)
         for first in range(0, len(new), size):
-            self._start(key, request, new[first : first + size], spending)
+            self._start(key, content, request, new[first : first + size], spending)
         flights = {draw: self._flights[key, draw] for draw in draws}
+        waiter = _Waiter(asyncio.get_running_loop().create_future(), len(flights))
         for flight in flights.values():
-            flight.waiters += 1
+            flight.waiters.append(waiter)
         try:
-            await asyncio.wait([flight.future for flight in flights.values()])
-            return {draw: flight.future.result() for draw, flight in flights.items()}
-        finally:
+            await waiter.future
+        except BaseException:  # a waiter that is cancelled must not take the reply from others
             for flight in flights.values():
-                flight.leave()
+                flight.leave(waiter)
+            raise
+        return {draw: _landed(flight) for draw, flight in flights.items()}
 
-    def _start(self, key: str, request: Request, draws: Sequence[Draw], spending: Spending) -> None:
-        loop = asyncio.get_running_loop()
-        flights = {draw: _Flight(loop.create_future()) for draw in draws}
-        for draw, flight in flights.items():
-            flight.siblings = list(flights.values())
-            self._flights[key, draw] = flight
-
-        def landed(task: asyncio.Task[None]) -> None:
-            error: Exception = ModelError("the call was cancelled")
-            if not task.cancelled() and (raised := task.exception()) is not None:
-                error = raised if isinstance(raised, Exception) else error
-            for draw, flight in flights.items():
-                self._flights.pop((key, draw), None)
-                if not flight.future.done():
-                    flight.future.set_result(error)
-
-        task = loop.create_task(self._call(key, request, flights, spending))
-        task.add_done_callback(landed)
-        for flight in flights.values():
-            flight.task = task
-
-    async def _call(
-        self, key: str, request: Request, flights: Mapping[Draw, _Flight], spending: Spending
+    def _start(
+        self, key: str, content: str, request: Request, draws: Sequence[Draw], spending: Spending
     ) -> None:
-        """Send a group of draws, as many at a time as the budget admits."""
-        waiting = list(flights)
-        async with self._gate(request.model):
-            while waiting:
-                admitted, refusal = await self._admit(request, waiting, spending)
-                if refusal is not None:
-                    for draw in waiting:
-                        flights[draw].future.set_result(refusal)
-                    return
-                waiting = waiting[len(admitted) :]
-                await self._send(key, request, admitted, flights, spending)
+        siblings: list[_Flight] = []
+        flights = {draw: _Flight(siblings) for draw in draws}
+        siblings += flights.values()
+        for draw, flight in flights.items():
+            self._flights[key, draw] = flight
+        call = _Call(key, content, request, spending, self.upper(request), flights)
+        task = asyncio.get_running_loop().create_task(self._travel(call))
+        for flight in siblings:
+            flight.task = task
+        # A task that is cancelled before its first step runs no `finally` of its own.
+        task.add_done_callback(lambda _: self._arrive(call, ModelError("the call was cancelled")))
+
+    async def _travel(self, call: _Call) -> None:
+        """Bring all draws of a call to their outcomes."""
+        try:
+            await self._take(call, list(call.flights))
+        except Exception as error:
+            # Whatever broke, the waiters must hear of it, or they would wait for ever.
+            log.exception("a call to %s broke", call.model.model)
+            self._arrive(call, error)
+
+    def _arrive(self, call: _Call, otherwise: Exception) -> None:
+        """Land what has not landed."""
+        for draw, flight in call.flights.items():
+            if flight.outcome is None:
+                self._land(call, draw, otherwise)
+
+    def _land(self, call: _Call, draw: Draw, outcome: Outcome) -> None:
+        """End a flight; whoever asks from now on finds the pool."""
+        del self._flights[call.key, draw]
+        call.flights[draw].land(outcome)
+
+    async def _take(self, call: _Call, draws: list[Draw]) -> None:
+        """Attempt draws until each has an outcome; retries keep the draw."""
+        while draws:
+            size = self.backend(call.model).batch_size(call.model)
+            if len(draws) > size:
+                parts = [draws[i : i + size] for i in range(0, len(draws), size)]
+                await _all(self._take(replace(call), part) for part in parts)
+                return
+            outcomes = await self._attempt(call, draws)
+            pause, again = 0.0, [draw for draw in draws if draw not in outcomes]
+            for draw, outcome in outcomes.items():
+                wait = _pause(outcome, call)
+                if wait is None or self._stopping.is_set():
+                    self._land(call, draw, outcome)
+                else:
+                    again.append(draw)
+                    pause = max(pause, wait)
+            if again and pause:
+                log.debug("%s: again in %.2f s", call.model.model, pause)
+                await self._sleep(pause)
+            draws = again
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, unless the session stops meanwhile."""
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _attempt(self, call: _Call, draws: Sequence[Draw]) -> dict[Draw, Outcome]:
+        """Send once, for as many draws as the budget admits now; the others are left out."""
+        gates = self._gates_of(call.model)
+        tokens = (call.upper.tokens or call.upper.input_tokens or 0) * len(draws)
+        try:
+            await _enter(gates, tokens)
+        except ArchonError as error:
+            return dict.fromkeys(draws, error)
+        outcomes: dict[Draw, Outcome] = {}
+        unused = tokens
+        told: Outcome | None = None
+        try:
+            tickets, outcomes = await self._admit(call, draws)
+            if tickets:
+                answers = await self._send(call, tickets)
+                outcomes |= answers
+                told = next(iter(answers.values()))
+                unused -= _tokens(answers.values(), call.upper)
+        finally:
+            for gate in reversed(gates):
+                gate.leave(unused, told)
+        waiting = [d for d, outcome in outcomes.items() if isinstance(outcome, _Busy)]
+        if waiting:
+            await self._look_elsewhere(call, waiting, outcomes)
+        return outcomes
+
+    async def _look_elsewhere(
+        self, call: _Call, draws: Sequence[Draw], outcomes: dict[Draw, Outcome]
+    ) -> None:
+        """Wait a little for what is in other hands; a reply that came is taken from the pool."""
+        await self._sleep(random.uniform(*POLL))
+        for draw in draws:
+            del outcomes[draw]
+        for draw, reply in self.pool.get(call.key, draws).items():
+            outcomes[draw] = await self._charge_pooled(call.request, reply, call.spending)
+
+    async def _hold(self, call: _Call) -> Hold:
+        """Hold the budget of one draw, waiting for other processes too where they share it."""
+        while True:
+            try:
+                return await hold_all(call.spending.scopes, call.upper)
+            except BudgetExceeded:
+                if not self._catch_up(call.spending) or self._stopping.is_set():
+                    raise
+            await self._sleep(random.uniform(*POLL))
+
+    def _catch_up(self, spending: Spending) -> bool:
+        """Learn what others spent of shared budgets; return whether they may give some back."""
+        shared = [scope for scope in spending.scopes if scope.shared]
+        learnt = [scope.learn(self.pool.spent(scope.name)) for scope in shared]
+        return any(learnt) or any(self.pool.held_by_others(scope.name) for scope in shared)
 
     async def _admit(
-        self, request: Request, draws: Sequence[Draw], spending: Spending
-    ) -> tuple[dict[Draw, Hold], BudgetError | None]:
-        """Hold the budget of as many draws as fit now; wait only for the first.
+        self, call: _Call, draws: Sequence[Draw]
+    ) -> tuple[list[_Ticket], dict[Draw, Outcome]]:
+        """Hold the budget of as many draws as fit now and put them on the books.
 
-        Waiting for the second while the first is held but unsent would wait for ourselves.
+        Waiting is only for the first: the second would wait for the first, which is held and
+        unsent, and so for ourselves.
         """
-        upper = self.upper(request)
-        held: dict[Draw, Hold] = {}
-        for draw in draws:
-            if held and any(scope.refuses(upper) for scope in spending.scopes):
-                break
-            try:
-                held[draw] = await hold_all(spending.scopes, upper)
-            except BudgetExceeded as error:
-                return {}, error
-        return held, None
-
-    async def _send(
-        self,
-        key: str,
-        request: Request,
-        holds: dict[Draw, Hold],
-        flights: Mapping[Draw, _Flight],
-        spending: Spending,
-    ) -> None:
-        """Attempt the draws until each has an outcome; retries keep the draw and its hold."""
-        open_, attempt = dict(holds), 0
-        deadline = time.monotonic() + request.model.timeout
+        tickets: list[_Ticket] = []
+        scopes = call.spending.scopes
         try:
-            while open_:
-                attempt += 1
-                outcomes = await self._attempt(request, tuple(open_), deadline, spending)
-                wait, landing = 0.0, []
-                for draw, outcome in outcomes.items():
-                    again = _pause(outcome, attempt, deadline)
-                    if again is None:
-                        hold = open_.pop(draw)
-                        landing.append(self._land(key, request, draw, outcome, hold, spending))
-                    else:
-                        wait = max(wait, again)
-                        await self._failed(key, draw, outcome, open_[draw], spending)
-                # Together, so that replies of one request share a commit.
-                await asyncio.gather(*landing)
-                for draw, outcome in outcomes.items():
-                    if draw not in open_:
-                        flights[draw].future.set_result(outcome)
-                if open_:
-                    await asyncio.sleep(wait)
+            for draw in draws:
+                if tickets and any(scope.refuses(call.upper) for scope in scopes):
+                    break
+                if self._stopping.is_set():
+                    raise Stopped
+                tickets.append(_Ticket(draw, await self._hold(call)))
+            if call.spending.mode == "off":
+                return tickets, {}
+            return await self._book(call, tickets)
+        except ArchonError as error:
+            self._release(call, tickets)
+            return [], dict.fromkeys(draws, error)
+        except BaseException:  # cancelled: nothing was sent, so nothing stays held
+            self._release(call, tickets)
+            raise
+
+    async def _book(
+        self, call: _Call, tickets: list[_Ticket]
+    ) -> tuple[list[_Ticket], dict[Draw, Outcome]]:
+        """Reserve in the ledger; what cannot be is given back with the reason."""
+        crash_point("reserve.before")
+        number = next(self._sent)
+        ends = time.time() + call.model.timeout
+        shared = call.spending.shared
+        for ticket in tickets:
+            ticket.line = Reservation(
+                call.key, ticket.draw, number, call.spending.run, call.model.model, call.upper,
+                ends, shared,
+            )  # fmt: skip
+        if len(tickets) == 1:
+            answers = [await self.pool.reserve(_line(tickets[0]))]
+        else:
+            answers = await _all(self.pool.reserve(_line(ticket)) for ticket in tickets)
+        crash_point("reserve.after")
+        booked: list[_Ticket] = []
+        outcomes: dict[Draw, Outcome] = {}
+        for ticket, answer in zip(tickets, answers, strict=True):
+            if isinstance(answer, int):
+                booked.append(ticket)
+                for scope in call.spending.scopes:
+                    scope.book(ticket.hold)
+            else:
+                ticket.line = None
+                self._release(call, [ticket])
+                outcomes[ticket.draw] = _Busy(answer)
+        if any(isinstance(answer, Full) for answer in answers):
+            self._catch_up(call.spending)
+        return booked, outcomes
+
+    def _release(self, call: _Call, tickets: Iterable[_Ticket]) -> None:
+        for ticket in tickets:
+            for scope in call.spending.scopes:
+                scope.release(ticket.hold)
+            if ticket.line is not None:
+                self.pool.forget(ticket.line)
+
+    async def _send(self, call: _Call, tickets: list[_Ticket]) -> dict[Draw, Outcome]:
+        """Ask the backend once; every ticket is settled, whatever happens."""
+        open_ = list(tickets)
+        try:
+            crash_point("sent")
+            outcomes = await self._complete(call, tuple(ticket.draw for ticket in tickets))
+            crash_point("received")
+            open_ = []
+            settling = [
+                self._settle(call, ticket, outcome)
+                for ticket, outcome in zip(tickets, outcomes, strict=True)
+            ]
+            answers = [await settling[0]] if len(settling) == 1 else await _all(settling)
+            crash_point("settle.after")
+            return {ticket.draw: answer for ticket, answer in zip(tickets, answers, strict=True)}
         finally:
             # Cancelled or broken while sent: in doubt, so the whole reservation is charged.
-            for hold in open_.values():
-                for scope in spending.scopes:
-                    scope.settle(hold, None)
+            for ticket in open_:
+                self._doubt(call, ticket)
 
-    async def _attempt(
-        self, request: Request, draws: tuple[Draw, ...], deadline: float, spending: Spending
-    ) -> dict[Draw, Outcome]:
-        """Send once; a call that meets our own deadline is an empty reply, not a failure."""
-        left = [s.seconds_left for s in spending.scopes if s.seconds_left is not None]
-        ends = min([deadline - time.monotonic(), *left])
+    async def _complete(self, call: _Call, draws: tuple[Draw, ...]) -> list[Outcome]:
+        """Ask the backend once; a call that meets our own deadline is an empty reply."""
         started = time.monotonic()
+        call.tries += 1
+        call.ends = call.ends or started + call.model.timeout
+        left = [s.seconds_left for s in call.spending.scopes if s.seconds_left is not None]
+        most = min([call.ends - started, *left])
         try:
-            async with asyncio.timeout(max(ends, 0.0)):
-                outcomes = await self.backend(request.model).complete(request, draws)
+            async with asyncio.timeout(max(most, 0.0)):
+                outcomes = await self.backend(call.model).complete(call.request, draws)
         except TimeoutError:
-            if left and ends == min(left):
-                out: Outcome = BudgetExceeded("the deadline has passed", limit="seconds")
-            else:
-                usage = Usage(1, None, None, None, time.monotonic() - started)
-                out = Reply((), model=request.model.model, finish="timeout", usage=usage)
-            return dict.fromkeys(draws, out)
-        seconds = time.monotonic() - started
-        return {
-            draw: _timed(outcome, seconds) for draw, outcome in zip(draws, outcomes, strict=True)
-        }
+            outcomes = [_late(call, bool(left) and most == min(left))] * len(draws)
+        except Exception as error:
+            # A backend may be a stranger's code; whatever it raises is the failure of its draws.
+            log.exception("the backend of %s raised", call.model.model)
+            outcomes = [ModelError(f"{type(error).__name__}: {error}")] * len(draws)
+        seconds, price = time.monotonic() - started, self._price(call.model)
+        return [_metered(outcome, seconds, price) for outcome in outcomes]
 
-    async def _land(
-        self,
-        key: str,
-        request: Request,
-        draw: Draw,
-        outcome: Outcome,
-        hold: Hold,
-        spending: Spending,
-    ) -> None:
+    async def _settle(self, call: _Call, ticket: _Ticket, outcome: Outcome) -> Outcome:
         """Store and charge an outcome; a reply is durable before anybody sees it."""
-        if isinstance(outcome, Reply):
-            for scope in spending.scopes:
-                scope.settle(hold, outcome.usage)
-            if spending.mode != "off":
-                content = request.content(self._fingerprint(request.model))
-                await self.pool.put(spending.run, key, content, draw, outcome, outcome.usage)
-            return
-        free = isinstance(outcome, ModelError) and not outcome.billed
-        for scope in spending.scopes:
-            if free:
-                scope.release(hold)
-            else:
-                scope.settle(hold, None)
-        if not free:
-            await self._record(key, draw, outcome, hold.upper, spending)
-
-    async def _failed(
-        self, key: str, draw: Draw, outcome: Outcome, hold: Hold, spending: Spending
-    ) -> None:
-        """Charge a failed attempt that may have been billed; the draw's own hold stays."""
-        if isinstance(outcome, ModelError) and outcome.billed:
-            charged = replace(hold.upper, calls=0)
-            for scope in spending.scopes:
-                scope.charge(charged)
-            await self._record(key, draw, outcome, charged, spending)
-
-    async def _record(
-        self, key: str, draw: Draw, outcome: Outcome, charged: Usage, spending: Spending
-    ) -> None:
-        if spending.mode != "off":
+        reply = outcome if isinstance(outcome, Reply) else None
+        charged = _charged(outcome, call.upper)
+        for scope in call.spending.scopes:
+            scope.settle(ticket.hold, reply.usage if reply and scope.counts == "used" else charged)
+        if ticket.line is None:
+            return outcome
+        if reply is None:
             kind = outcome.kind if isinstance(outcome, ModelError) else type(outcome).__name__
-            await self.pool.put_failure(spending.run, key, draw, charged, kind)
+            settled = ticket.line.settled("failed", charged, kind)
+        else:
+            row = reply_row(call.key, call.content, ticket.draw, reply)
+            settled = ticket.line.settled("done", charged, reply.finish, row)
+        try:
+            await self.pool.settle(settled, reply)
+        except ArchonError as error:  # it was paid, but what is not stored is shown to nobody
+            return error
+        return outcome
 
-    def _gate(self, model: Model) -> _Gate:
-        if model not in self._gates:
-            self._gates[model] = _Gate(model)
-        return self._gates[model]
+    def _doubt(self, call: _Call, ticket: _Ticket) -> None:
+        for scope in call.spending.scopes:
+            scope.settle(ticket.hold, None)
+        if ticket.line is not None:
+            self.pool.settle_later(ticket.line.settled("indoubt", call.upper, "in doubt"))
+
+    def _gates_of(self, model: Model) -> list[Gate]:
+        """Return the gates on the way, the model's own first; other settings share it."""
+        gates = self._gates.get(model)
+        if gates is None:
+            where = (model.model, model.base_url or "", model.api_key_env or "")
+            gate = self._providers.setdefault(where, Gate(model.concurrency, name=model.model))
+            gate.tighten(model)
+            gates = self._gates[model] = [gate, *self._overall]
+        return gates
+
+    def stop(self) -> None:
+        """Make no further call; what is in flight ends and is stored."""
+        self._stopping.set()
+        for gate in (*self._providers.values(), *self._overall):
+            gate.stop(Stopped())
+
+    def go_on(self) -> None:
+        """Make calls again after a stop."""
+        self._stopping.clear()
+        for gate in (*self._providers.values(), *self._overall):
+            gate.stop(None)
+
+    @property
+    def in_flight(self) -> int:
+        """Draws under way."""
+        return len(self._flights)
 
     async def close(self) -> None:
         """Cut what is under way, then free the backends; the pool is the session's."""
@@ -346,41 +549,90 @@ class Gateway:
             await backend.close()
 
 
-class _Gate:
-    """Limits of one model: how many requests at once, and how many a minute."""
-
-    def __init__(self, model: Model) -> None:
-        self._places = asyncio.Semaphore(model.concurrency)
-        self._gap = 60.0 / model.rpm if model.rpm else 0.0
-        self._next = 0.0
-
-    async def __aenter__(self) -> None:
-        await self._places.acquire()
-        if self._gap:
-            now = time.monotonic()
-            self._next = max(self._next + self._gap, now)
-            try:
-                await asyncio.sleep(self._next - now)
-            except asyncio.CancelledError:
-                self._places.release()
-                raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._places.release()
+def _landed(flight: _Flight) -> Outcome:
+    assert flight.outcome is not None
+    return flight.outcome
 
 
-def _timed(outcome: Outcome, seconds: float) -> Outcome:
-    if isinstance(outcome, Reply) and not outcome.usage.seconds:
-        return replace(outcome, usage=replace(outcome.usage, seconds=seconds))
-    return outcome
+class _Busy(Exception):
+    """A draw that is in other hands, or waits for a budget that others hold."""
 
 
-def _pause(outcome: Outcome, attempt: int, deadline: float) -> float | None:
+def _line(ticket: _Ticket) -> Reservation:
+    assert ticket.line is not None
+    return ticket.line
+
+
+async def _all(works: Iterable[Awaitable[T]]) -> list[T]:
+    """Wait for all, then raise the first error there was."""
+    done = await asyncio.gather(*works, return_exceptions=True)
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in done if not isinstance(result, BaseException)]
+
+
+async def _enter(gates: Sequence[Gate], tokens: int) -> None:
+    """Pass all gates or none."""
+    passed: list[Gate] = []
+    try:
+        for gate in gates:
+            await gate.enter(tokens)
+            passed.append(gate)
+    except BaseException:  # cancelled or stopped: every place taken is free again
+        for gate in passed:
+            gate.leave(tokens)
+        raise
+
+
+def _late(call: _Call, budget: bool) -> Outcome:
+    """Return what a call is that met a deadline: the budget's, or the model's own."""
+    if budget:
+        return BudgetExceeded("the deadline has passed", limit="seconds")
+    usage = Usage(1, None, None, None, call.model.timeout, None)
+    return Reply((), model=call.model.model, finish="timeout", usage=usage)
+
+
+def _metered(outcome: Outcome, seconds: float, price: Price | None) -> Outcome:
+    """Fill in what the backend need not know: time and operations."""
+    if not isinstance(outcome, Reply):
+        return outcome
+    usage = _measured(outcome.usage, seconds, price)
+    paid = None if outcome.paid is None else _measured(outcome.paid, seconds, price)
+    return replace(outcome, usage=usage, paid=paid)
+
+
+def _measured(usage: Usage, seconds: float, price: Price | None) -> Usage:
+    flops = price.operations(usage.input_tokens, usage.output_tokens) if price else None
+    return Usage(
+        usage.calls, usage.input_tokens, usage.output_tokens, usage.microusd,
+        usage.seconds or seconds, flops,
+    )  # fmt: skip
+
+
+def _charged(outcome: Outcome, upper: Usage) -> Usage:
+    """Return what an attempt is charged with; what is not known is charged as it was held."""
+    if isinstance(outcome, Reply):
+        return known(outcome.paid or outcome.usage, upper)
+    if isinstance(outcome, ModelError):
+        # A failed attempt is no draw; the call is counted when the draw has its reply.
+        return replace(upper, calls=0) if outcome.billed else Usage()
+    return upper
+
+
+def _tokens(outcomes: Iterable[Outcome], upper: Usage) -> int:
+    """Return how many tokens were used of those that the rate was asked for."""
+    return sum(_charged(outcome, upper).tokens or 0 for outcome in outcomes)
+
+
+def _pause(outcome: Outcome, call: _Call) -> float | None:
     """Return the seconds to wait before the next attempt, or None if there is none."""
-    if not isinstance(outcome, ModelError) or not outcome.retryable or attempt >= ATTEMPTS:
+    if not isinstance(outcome, ModelError) or not outcome.retryable or call.tries >= ATTEMPTS:
         return None
+    if outcome.retry_after == 0:
+        return 0.0
     first, most = BACKOFF
     # Full jitter: clients that failed together do not come back together.
-    pause = random.uniform(0, min(most, first * 2 ** (attempt - 1)))
+    pause = random.uniform(0, min(most, first * 2.0 ** (call.tries - 1)))
     pause = max(pause, outcome.retry_after or 0.0)
-    return pause if time.monotonic() + pause < deadline else None
+    return pause if time.monotonic() + pause < call.ends else None

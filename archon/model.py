@@ -32,6 +32,7 @@ __all__ = [
     "Outcome",
     "Price",
     "Request",
+    "address",
 ]
 
 Ability = Literal[
@@ -231,8 +232,7 @@ class Request:
 
     def key(self, fingerprint: str = "") -> str:
         """Return the pool's address of this request: SHA-256 of `content`, 32 hex digits."""
-        text = canonical(self.content(fingerprint))
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return address(canonical(self.content(fingerprint)))
 
     @property
     def prompt_bytes(self) -> int:
@@ -247,6 +247,11 @@ class Request:
         cost = price.microusd(tokens, output) if price else None
         flops = price.operations(tokens, output) if price else None
         return Usage(1, tokens, output, cost, 0.0, flops)
+
+
+def address(content: str) -> str:
+    """Return the pool's address of a request's content, given as canonical text."""
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 Outcome = Reply | Exception

@@ -10,11 +10,15 @@ from typing import Any
 __all__ = ["canonical", "clean_text", "finite", "normal_text", "normalises"]
 
 
+# Made once: `json.dumps` makes a new encoder for each call that is not in its own default form.
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+)
+
+
 def canonical(value: Any) -> str:
     """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
-    return json.dumps(
-        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    )
+    return _ENCODER.encode(value)
 
 
 MOST_MARKS = 64

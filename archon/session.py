@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from archon.budget import Budget, Ledger
 from archon.errors import RunError
 from archon.gateway import Gateway, Spending
+from archon.limits import Limits
 from archon.model import Backend
 from archon.pool import Mode, Pool
 from archon.store import home
@@ -23,6 +24,9 @@ from archon.store import home
 __all__ = ["Session", "default_session"]
 
 T = TypeVar("T")
+
+DRAIN = 30.0
+"""Seconds that calls in flight get to end after Ctrl-C."""
 
 
 class Session:
@@ -36,6 +40,9 @@ class Session:
         budget: what all runs together may newly spend.
         backends: backends by name in place of the registered ones.
         mode: how runs use the pool unless they say otherwise.
+        limits: what all models may do together, such as requests in flight.
+        new_pool: start a new pool where the file is damaged, instead of stopping; the old file
+            is kept beside it.
     """
 
     def __init__(
@@ -45,6 +52,8 @@ class Session:
         budget: Budget | str | None = None,
         backends: Mapping[str, Backend] | None = None,
         mode: Mode = "reuse",
+        limits: Limits | None = None,
+        new_pool: bool = False,
     ) -> None:
         self._path = home() / "pool.db" if pool == "default" else pool and Path(pool)
         self._pool: Pool | None = None
@@ -53,7 +62,9 @@ class Session:
         self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._limits, self._new_pool = limits, new_pool
         self.mode: Mode = mode
+        self.stopped = False
         self.ledger = Ledger(as_budget(budget), "paid") if budget is not None else None
 
     @property
@@ -61,7 +72,7 @@ class Session:
         """The pool, opened on first use."""
         with self._lock:
             if self._pool is None:
-                self._pool = Pool(self._path or None)
+                self._pool = Pool(self._path or None, new=self._new_pool)
             return self._pool
 
     def gateway(self) -> Gateway:
@@ -71,7 +82,7 @@ class Session:
             if loop not in self._gateways:
                 for old in [known for known in self._gateways if known.is_closed()]:
                     del self._gateways[old]
-                self._gateways[loop] = Gateway(self.pool, self._backends)
+                self._gateways[loop] = Gateway(self.pool, self._backends, self._limits)
             return self._gateways[loop]
 
     def spending(
@@ -102,7 +113,8 @@ class Session:
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the session's own loop and return its result.
 
-        Ctrl-C cancels it, waits until nothing runs any more, and is raised again.
+        The first Ctrl-C lets what is in flight end and be stored, for `DRAIN` seconds at most;
+        a second one cuts it. Then nothing runs any more, and KeyboardInterrupt is raised.
 
         Raises:
             RunError: when called from that loop itself, where waiting would never end.
@@ -117,9 +129,44 @@ class Session:
         try:
             return future.result()
         except KeyboardInterrupt:
-            future.cancel()
-            wait([future], timeout=30)
+            self._drain(future)
             raise
+        finally:
+            self._go_on()
+
+    def _drain(self, future: Future[Any]) -> None:
+        """Let what is in flight end; cut it when that takes too long or Ctrl-C comes again."""
+        try:
+            self.stop()
+            wait([future], timeout=DRAIN)
+        finally:
+            future.cancel()
+            wait([future], timeout=DRAIN)
+
+    def stop(self) -> None:
+        """Make no further call; what is in flight ends and is stored.
+
+        Runs then end with their best candidate so far, `cut_short` being `stopped`. Works from
+        any thread and from a signal handler.
+        """
+        self.stopped = True
+        for loop, gateway in list(self._gateways.items()):
+            with contextlib.suppress(RuntimeError):  # a closed loop has nothing in flight
+                loop.call_soon_threadsafe(gateway.stop)
+
+    def _go_on(self) -> None:
+        """Allow calls again, once nothing that was stopped is left."""
+        if not self.stopped:
+            return
+        self.stopped = False
+        for loop, gateway in list(self._gateways.items()):
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(gateway.go_on)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls under way."""
+        return sum(gateway.in_flight for gateway in list(self._gateways.values()))
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Start a coroutine on the session's own loop; its future works from any thread."""

@@ -11,14 +11,23 @@ from pathlib import Path
 import pytest
 
 import archon
+from archon.attempts import Reservation
 from archon.backends.fake import Fake
 from archon.errors import PoolMiss, StoreError
 from archon.layers import Generate
 from archon.model import Draw
-from archon.pool import Pool
+from archon.pool import Pool, reply_row
 from archon.types import Reply, Usage
 
 QUESTION = "6 * 7?"
+
+
+async def _pay(pool: Pool, draw: Draw, reply: Reply) -> None:
+    """Put a reply where the gateway would put it."""
+    line = Reservation("key", draw, 1, "run", "m", Usage(1, 9, 9, 9), 0.0)
+    assert await pool.reserve(line) == line.id
+    row = reply_row("key", "{}", draw, reply)
+    await pool.settle(line.settled("done", reply.usage, reply.finish, row), reply)
 
 
 def _paid(path: Path, n: int, **options: object) -> tuple[int, archon.Result]:
@@ -112,8 +121,7 @@ def test_a_group_of_writes_is_durable_when_each_returns(tmp_path: Path) -> None:
     pool = Pool(path)
 
     async def put(i: int) -> int:
-        reply = Reply.of(f"reply {i}", usage=Usage(1, 1, 1, 1))
-        await pool.put("run", "key", {"q": 1}, Draw(0, i), reply, reply.usage)
+        await _pay(pool, Draw(0, i), Reply.of(f"reply {i}", usage=Usage(1, 1, 1, 1)))
         # Another connection sees it now, though nothing was closed.
         other = sqlite3.connect(path)
         found = other.execute("SELECT count(*) FROM replies WHERE draw = ?", (i,)).fetchone()[0]
@@ -124,7 +132,7 @@ def test_a_group_of_writes_is_durable_when_each_returns(tmp_path: Path) -> None:
         return list(await asyncio.gather(*(put(i) for i in range(50))))
 
     assert asyncio.run(work()) == [1] * 50
-    rows = pool.store.read("SELECT count(*), sum(calls) FROM charges")
+    rows = pool.store.read("SELECT count(*), sum(calls) FROM attempts WHERE state = 'done'")
     assert rows == [(50, 50)]
     pool.close()
 
@@ -133,7 +141,7 @@ def test_a_pool_gives_back_what_was_put(tmp_path: Path) -> None:
     reply = Reply.of("näive 模型", model="m", finish="length", usage=Usage(1, None, 2, None, 0.5))
 
     async def put(pool: Pool) -> None:
-        await pool.put("run", "key", {}, Draw(1, 2), reply, reply.usage)
+        await _pay(pool, Draw(1, 2), reply)
 
     first = Pool(tmp_path / "pool.db")
     asyncio.run(put(first))

@@ -1,0 +1,229 @@
+"""How fast a provider is asked: places, requests and tokens a minute, pauses, and backing off.
+
+All of it waits and nothing fails: a provider that is overloaded or down makes its queue wait, and
+whoever is cancelled while waiting leaves no trace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archon.errors import ModelError, Stopped
+from archon.model import Model, Outcome
+from archon.types import Reply
+
+__all__ = ["Gate", "Limits"]
+
+BACKOFF = (0.5, 30.0)
+"""Seconds of the first pause and of the longest, before jitter."""
+TRIPS = 5
+"""So many failures in a row, and no success between them, make the queue wait."""
+BURST = 1.0
+"""Seconds of a rate that may be used at once; providers count in parts of a minute."""
+
+log = logging.getLogger("archon.limits")
+
+
+class Limits(BaseModel):
+    """What all models of a session may do together. A limit left out is no limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    concurrency: int | None = Field(None, ge=1, description="requests in flight")
+    rpm: int | None = Field(None, ge=1, description="requests per minute")
+    tpm: int | None = Field(None, ge=1, description="tokens per minute, in and out")
+
+
+class _Rate:
+    """So much a minute, evenly: the generic cell rate algorithm."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        self._each = 60.0 / per_minute if per_minute else 0.0
+        self._next = 0.0
+
+    def narrow(self, per_minute: int | None) -> None:
+        """Keep to a slower rate, if it is one."""
+        if per_minute:
+            self._each = max(self._each, 60.0 / per_minute)
+
+    def take(self, amount: float) -> float:
+        """Take an amount and return the seconds to wait until it may be used."""
+        if not self._each:
+            return 0.0
+        now = time.monotonic()
+        at = max(self._next, now - BURST)
+        self._next = at + amount * self._each
+        return max(0.0, at - now)
+
+    def give(self, amount: float) -> None:
+        """Give back what was taken and not used."""
+        self._next -= amount * self._each
+
+
+class Gate:
+    """The way to one provider's model; also, without pauses, that to all of them.
+
+    Requests pass in order of arrival, as many at once as there are places. A 429 halves the
+    places and pauses everybody; successes win the places back one by one. After `TRIPS` failures
+    in a row one request at a time tries whether the provider is back, and the others wait.
+
+    Args:
+        concurrency: places; None is no limit.
+        rpm: requests per minute.
+        tpm: tokens per minute.
+        name: for the log.
+    """
+
+    def __init__(
+        self,
+        concurrency: int | None,
+        rpm: int | None = None,
+        tpm: int | None = None,
+        name: str = "",
+    ) -> None:
+        self._most = float(concurrency or 1_000_000)
+        self._places = self._most
+        self._requests, self._tokens = _Rate(rpm), _Rate(tpm)
+        self._name = name
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._paused_until = 0.0
+        self._failures = 0
+        self._tripped = False
+        self._stopped: Stopped | None = None
+        self._written = False
+        self.busy = 0
+
+    @classmethod
+    def over_all(cls, limits: Limits) -> Gate:
+        """Make the gate that the requests to all models pass."""
+        return cls(limits.concurrency, limits.rpm, limits.tpm, "all models")
+
+    def tighten(self, model: Model) -> None:
+        """Keep to the limits of one more use of the same model, with settings of its own.
+
+        The narrowest one holds; a default does not narrow what somebody wrote.
+        """
+        if "concurrency" in model.model_fields_set:
+            most = float(model.concurrency)
+            self._most = min(self._most, most) if self._written else most
+            self._places, self._written = self._most, True
+        self._requests.narrow(model.rpm)
+        self._tokens.narrow(model.tpm)
+
+    @property
+    def _allowed(self) -> int:
+        if self._paused_until > time.monotonic():
+            return 0
+        return 1 if self._tripped else max(1, int(self._places))
+
+    async def enter(self, tokens: int = 0) -> None:
+        """Wait for a place and for the rates.
+
+        Args:
+            tokens: the most the request can use.
+
+        Raises:
+            Stopped: when the gate is stopped meanwhile.
+        """
+        if self._waiting or self.busy >= self._allowed:
+            await self._queue()
+        elif self._stopped is not None:
+            raise self._stopped
+        else:
+            self.busy += 1
+        wait = max(self._requests.take(1), self._tokens.take(tokens))
+        if wait:
+            try:
+                await asyncio.sleep(wait)
+            except BaseException:  # cancelled: what was taken is free again
+                self._requests.give(1)
+                self._tokens.give(tokens)
+                self._free()
+                raise
+
+    async def _queue(self) -> None:
+        if self._stopped is not None:
+            raise self._stopped
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._wake_later()
+        try:
+            await future
+        except BaseException:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._free()  # the place came together with the cancellation: pass it on
+            else:
+                self._waiting = deque(f for f in self._waiting if f is not future)
+            raise
+
+    def leave(self, tokens: int = 0, outcome: Outcome | None = None) -> None:
+        """Give the place back and learn from what came of the request.
+
+        Args:
+            tokens: what was taken and not used.
+            outcome: None if it was not sent.
+        """
+        self._tokens.give(tokens)
+        if isinstance(outcome, Reply) and outcome.finish != "timeout":
+            self._succeeded()
+        elif isinstance(outcome, ModelError) and outcome.kind == "transient":
+            self._failed(outcome)
+        self._free()
+
+    def _succeeded(self) -> None:
+        if self._tripped:
+            log.info("%s answers again", self._name)
+        self._failures, self._tripped = 0, False
+        if self._places < self._most:
+            self._places = min(self._most, self._places + 1.0 / max(1.0, self._places))
+
+    def _failed(self, error: ModelError) -> None:
+        if error.retry_after == 0:  # not the provider's state but what it cannot do
+            return
+        now = time.monotonic()
+        if error.limited and now >= self._paused_until:
+            self._places = max(1.0, min(self._places, self.busy) / 2)
+            self._pause(error.retry_after or BACKOFF[0])
+        if error.limited:
+            return
+        self._failures += 1
+        if self._failures >= TRIPS and now >= self._paused_until:
+            self._tripped = True
+            first, most = BACKOFF
+            longest = min(most, first * 2.0 ** min(self._failures - TRIPS, 10))
+            self._pause(max(error.retry_after or 0.0, random.uniform(longest / 2, longest)))
+
+    def _pause(self, seconds: float) -> None:
+        self._paused_until = time.monotonic() + seconds
+        log.info("%s is asked again in %.1f s, %d at once", self._name, seconds, self._places)
+        self._wake_later()
+
+    def _free(self) -> None:
+        self.busy -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting and self.busy < self._allowed:
+            future = self._waiting.popleft()
+            if not future.done():
+                self.busy += 1
+                future.set_result(None)
+
+    def _wake_later(self) -> None:
+        pause = self._paused_until - time.monotonic()
+        if pause > 0:
+            asyncio.get_running_loop().call_later(pause, self._wake)
+
+    def stop(self, error: Stopped | None) -> None:
+        """Let nobody in any more, with the error for those who wait; None opens it again."""
+        self._stopped = error
+        waiting, self._waiting = self._waiting, deque()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error or Stopped())
