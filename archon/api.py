@@ -155,6 +155,9 @@ def stream(
             if isinstance(event, BaseException):
                 raise event
             yield event
+    except KeyboardInterrupt:
+        session.drain(future)
+        raise
     finally:
         future.cancel()
 

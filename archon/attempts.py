@@ -147,7 +147,7 @@ class Book:
         self._alive = alive
         self._mine: set[int] = set()
         self.reserve = Batch(self._reserve, rank=1)
-        self.settle = Batch(self._settle, rank=0, paid=True)
+        self.settle = Batch(self._settle, rank=0, paid=True, point="settle.committed")
         self.forget = Batch(self._forget, rank=2)
 
     def _reserve(self, db: sqlite3.Connection, rows: list[Reservation]) -> list[Reserved]:

@@ -33,7 +33,7 @@ _left = int(_count or 1)
 
 def crash_point(name: str) -> None:
     """Die here, if this is the armed point and its time has come."""
-    if _name == name:
+    if _name and _name == name:
         _count_down()
 
 

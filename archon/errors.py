@@ -94,7 +94,7 @@ class BudgetExceeded(BudgetError):
     """A call was refused because its upper bound does not fit what is left.
 
     Attributes:
-        limit: name of the limit that fired: calls, tokens, usd, seconds and so on.
+        limit: name of the limit that fired: calls, tokens, usd, seconds and so on; or `stopped`.
     """
 
     def __init__(self, message: str, *, limit: str) -> None:

@@ -67,8 +67,8 @@ def evaluate(
         split: `dev` for choosing, `test` for the last word.
         limit: the first so many items.
         seed: names an independent replicate; the items stay the same.
-        budget: what the whole evaluation may newly spend; at the cap it ends with the items done
-            so far.
+        budget: what the whole evaluation may newly spend, in however many calls and processes;
+            at the cap it ends with the items done so far.
         item_budget: what each item may use, replies from the pool included.
         mode: as in `run`; replies are taken from the pool unless it says otherwise, so that the
             same call again resumes.
@@ -158,7 +158,6 @@ class _Work:
     points: float = 0.0
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.budget, "paid")
         self.changed = asyncio.Event()
         self.began, self.wall = time.monotonic(), time.time()
         self.benchmark_digest = self.benchmark.digest()
@@ -168,6 +167,13 @@ class _Work:
         self.run = "-".join(
             [self.architecture.digest(), self.benchmark.name, self.split, str(self.seed), tail]
         )
+        self.ledger = self._open_ledger()
+
+    def _open_ledger(self) -> Ledger:
+        """Open the evaluation's scope under its own name: a resumed one has what is left."""
+        if not self.budget.limits() or self.mode == "off":
+            return Ledger(self.budget, "paid")
+        return Ledger(self.budget, "paid", self.run, self.session.pool.spent(self.run))
 
     async def evaluate(self, items: Sequence[Item]) -> Evaluation:
         """Work on all items, and keep a row of the whole in the record of runs."""
@@ -251,8 +257,7 @@ class _Work:
 
     @property
     def _limited(self) -> bool:
-        limit = self.budget
-        return not (limit.calls is None and limit.tokens is None and limit.usd is None)
+        return bool(self.ledger.limits)
 
     def _upper(self, item: Item) -> Usage:
         """Return the most an item can cost, by the length of its question."""
@@ -263,8 +268,9 @@ class _Work:
         if size not in self.uppers:
             bound = self.architecture.bound(question_tokens=size)
             self.uppers[size] = Usage(
-                bound.calls + bound.reasks, bound.input_tokens, bound.output_tokens, bound.microusd
-            )
+                bound.calls + bound.reasks, bound.input_tokens, bound.output_tokens,
+                bound.microusd, flops=bound.flops,
+            )  # fmt: skip
         return self.uppers[size]
 
     def _scopes(self) -> tuple[Ledger, ...]:
@@ -353,6 +359,7 @@ class _Work:
             rows=tuple(prefix),
             total=len(self.rows),
             paid=self.ledger.spent,
+            before=self.ledger.before,
             seconds=time.monotonic() - self.began,
             cut_short=self.stopped,
             run=self.run,

@@ -248,6 +248,8 @@ class Gateway:
         self, key: str, content: str, request: Request, draws: Sequence[Draw], spending: Spending
     ) -> dict[Draw, Outcome]:
         """Wait for each draw's flight, starting those that nobody has started."""
+        if spending.mode == "off":
+            key = f"off {key}"  # it is stored nowhere, so nobody else may rely on it
         new = [draw for draw in draws if (key, draw) not in self._flights]
         size = self.backend(request.model).batch_size(request.model)
         for first in range(0, len(new), size):
@@ -262,7 +264,29 @@ class Gateway:
             for flight in flights.values():
                 flight.leave(waiter)
             raise
-        return {draw: _landed(flight) for draw, flight in flights.items()}
+        landed = {draw: _landed(flight) for draw, flight in flights.items()}
+        joined = [draw for draw in draws if draw not in new]
+        if joined:
+            landed |= await self._joined(request, {d: landed[d] for d in joined}, spending)
+            again = [draw for draw in joined if isinstance(landed[draw], _Busy)]
+            if again:
+                landed |= await self._fly(key, content, request, again, spending)
+        return landed
+
+    async def _joined(
+        self, request: Request, landed: Mapping[Draw, Outcome], spending: Spending
+    ) -> dict[Draw, Outcome]:
+        """Account for what others asked for: paid by them, used here, and their budget not ours."""
+        outcomes: dict[Draw, Outcome] = {}
+        for draw, outcome in landed.items():
+            if isinstance(outcome, Reply):
+                pooled = replace(outcome, pooled=True, paid=None)
+                outcomes[draw] = await self._charge_pooled(request, pooled, spending)
+            elif isinstance(outcome, BudgetExceeded) and not isinstance(outcome, Stopped):
+                outcomes[draw] = _Busy()
+            else:
+                outcomes[draw] = outcome
+        return outcomes
 
     def _start(
         self, key: str, content: str, request: Request, draws: Sequence[Draw], spending: Spending
@@ -308,7 +332,8 @@ class Gateway:
                 await _all(self._take(replace(call), part) for part in parts)
                 return
             outcomes = await self._attempt(call, draws)
-            pause, again = 0.0, [draw for draw in draws if draw not in outcomes]
+            pause, again = 0.0, list[Draw]()
+            unsent = [draw for draw in draws if draw not in outcomes]
             for draw, outcome in outcomes.items():
                 wait = _pause(outcome, call)
                 if wait is None or self._stopping.is_set():
@@ -319,7 +344,13 @@ class Gateway:
             if again and pause:
                 log.debug("%s: again in %.2f s", call.model.model, pause)
                 await self._sleep(pause)
-            draws = again
+            if unsent and again:
+                fresh = replace(call, ends=0.0, tries=0)
+                await _all((self._take(call, again), self._take(fresh, unsent)))
+                return
+            if unsent:  # their time has not begun
+                call.ends, call.tries = 0.0, 0
+            draws = unsent or again
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, unless the session stops meanwhile."""
@@ -336,6 +367,10 @@ class Gateway:
             await _enter(gates, tokens)
         except ArchonError as error:
             return dict.fromkeys(draws, error)
+        if call.ends and time.monotonic() >= call.ends:
+            # It waited too long for a provider that is down: not sent, so no draw either.
+            _leave(gates, tokens)
+            return dict.fromkeys(draws, _unanswered(call, billed=False))
         outcomes: dict[Draw, Outcome] = {}
         unused = tokens
         told: Outcome | None = None
@@ -347,8 +382,7 @@ class Gateway:
                 told = next(iter(answers.values()))
                 unused -= _tokens(answers.values(), call.upper)
         finally:
-            for gate in reversed(gates):
-                gate.leave(unused, told)
+            _leave(gates, unused, told)
         waiting = [d for d, outcome in outcomes.items() if isinstance(outcome, _Busy)]
         if waiting:
             await self._look_elsewhere(call, waiting, outcomes)
@@ -394,9 +428,9 @@ class Gateway:
             for draw in draws:
                 if tickets and any(scope.refuses(call.upper) for scope in scopes):
                     break
-                if self._stopping.is_set():
-                    raise Stopped
                 tickets.append(_Ticket(draw, await self._hold(call)))
+                if self._stopping.is_set():  # the wait may have been long
+                    raise Stopped
             if call.spending.mode == "off":
                 return tickets, {}
             return await self._book(call, tickets)
@@ -459,7 +493,11 @@ class Gateway:
                 self._settle(call, ticket, outcome)
                 for ticket, outcome in zip(tickets, outcomes, strict=True)
             ]
-            answers = [await settling[0]] if len(settling) == 1 else await _all(settling)
+            if len(settling) == 1:
+                answers = [await settling[0]]
+            else:
+                # Shielded: a part that is cancelled before its first step would settle nothing.
+                answers = await asyncio.shield(asyncio.ensure_future(_all(settling)))
             crash_point("settle.after")
             return {ticket.draw: answer for ticket, answer in zip(tickets, answers, strict=True)}
         finally:
@@ -536,8 +574,8 @@ class Gateway:
 
     @property
     def in_flight(self) -> int:
-        """Draws under way."""
-        return len(self._flights)
+        """Requests at the providers."""
+        return sum(gate.busy for gate in self._providers.values())
 
     async def close(self) -> None:
         """Cut what is under way, then free the backends; the pool is the session's."""
@@ -572,6 +610,11 @@ async def _all(works: Iterable[Awaitable[T]]) -> list[T]:
     return [result for result in done if not isinstance(result, BaseException)]
 
 
+def _leave(gates: Sequence[Gate], tokens: int, outcome: Outcome | None = None) -> None:
+    for gate in reversed(gates):
+        gate.leave(tokens, outcome)
+
+
 async def _enter(gates: Sequence[Gate], tokens: int) -> None:
     """Pass all gates or none."""
     passed: list[Gate] = []
@@ -580,8 +623,7 @@ async def _enter(gates: Sequence[Gate], tokens: int) -> None:
             await gate.enter(tokens)
             passed.append(gate)
     except BaseException:  # cancelled or stopped: every place taken is free again
-        for gate in passed:
-            gate.leave(tokens)
+        _leave(passed, tokens)
         raise
 
 
@@ -589,8 +631,15 @@ def _late(call: _Call, budget: bool) -> Outcome:
     """Return what a call is that met a deadline: the budget's, or the model's own."""
     if budget:
         return BudgetExceeded("the deadline has passed", limit="seconds")
+    if call.tries > 1:  # the provider failed before: not what the model had to say
+        return _unanswered(call, billed=True)
     usage = Usage(1, None, None, None, call.model.timeout, None)
     return Reply((), model=call.model.model, finish="timeout", usage=usage)
+
+
+def _unanswered(call: _Call, *, billed: bool) -> ModelError:
+    said = f"no answer within {call.model.timeout:g} s, sent {call.tries} times"
+    return ModelError(f"{call.model.model!r}: {said}", kind="transient", billed=billed)
 
 
 def _metered(outcome: Outcome, seconds: float, price: Price | None) -> Outcome:

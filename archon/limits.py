@@ -92,6 +92,7 @@ class Gate:
         self._requests, self._tokens = _Rate(rpm), _Rate(tpm)
         self._name = name
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._resting: set[asyncio.Future[None]] = set()
         self._paused_until = 0.0
         self._failures = 0
         self._tripped = False
@@ -140,12 +141,22 @@ class Gate:
         wait = max(self._requests.take(1), self._tokens.take(tokens))
         if wait:
             try:
-                await asyncio.sleep(wait)
-            except BaseException:  # cancelled: what was taken is free again
-                self._requests.give(1)
-                self._tokens.give(tokens)
-                self._free()
+                await self._rest(wait)
+            except BaseException:  # cancelled or stopped: what was taken is free again
+                self.leave(tokens)
                 raise
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, unless the gate is stopped meanwhile."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._resting.add(future)
+        timer = loop.call_later(seconds, _open, future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._resting.discard(future)
 
     async def _queue(self) -> None:
         if self._stopped is not None:
@@ -170,6 +181,8 @@ class Gate:
             outcome: None if it was not sent.
         """
         self._tokens.give(tokens)
+        if outcome is None:
+            self._requests.give(1)
         if isinstance(outcome, Reply) and outcome.finish != "timeout":
             self._succeeded()
         elif isinstance(outcome, ModelError) and outcome.kind == "transient":
@@ -223,7 +236,12 @@ class Gate:
     def stop(self, error: Stopped | None) -> None:
         """Let nobody in any more, with the error for those who wait; None opens it again."""
         self._stopped = error
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self._waiting = [*self._waiting, *self._resting], deque()
         for future in waiting:
-            if not future.done():
-                future.set_exception(error or Stopped())
+            if error is not None and not future.done():
+                future.set_exception(error)
+
+
+def _open(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -94,6 +94,7 @@ class Evaluation:
     Attributes:
         rows: one for each item, in the benchmark's order; a prefix of it if `cut_short`.
         total: how many items were asked for.
+        before: what earlier calls of this evaluation paid under the same budget.
         paid: everything newly spent, failed calls and items behind the prefix included.
         cut_short: what ended it early: a limit of its budget, or `failures`.
     """
@@ -110,6 +111,7 @@ class Evaluation:
     seconds: float
     cut_short: str = ""
     run: str = ""
+    before: Usage = field(default_factory=Usage)
 
     @property
     def scores(self) -> list[float]:
@@ -185,6 +187,7 @@ class Evaluation:
             None if span is None else [stats.bounded(span.low), stats.bounded(span.high)]
         )
         data |= {"used": used.to_json(), "paid": self.paid.to_json()}
+        data["paid_before"] = self.before.to_json()
         data["per_item"] = {
             "calls": self.per_item(used.calls),
             "tokens": self.per_item(used.tokens),

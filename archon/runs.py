@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from archon.base import Architecture, Run
+from archon.crashing import crash_point
 from archon.plain import canonical
 from archon.pool import Pool
 from archon.result import Result
@@ -61,6 +62,8 @@ async def put_run(pool: Pool, row: RunRow) -> None:
         db.execute(_PUT, values)
 
     await pool.store.write(put)
+    if row.ended is not None:
+        crash_point("run.recorded")
 
 
 @dataclass

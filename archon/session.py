@@ -65,6 +65,7 @@ class Session:
         self._limits, self._new_pool = limits, new_pool
         self.mode: Mode = mode
         self.stopped = False
+        self._waits = 0
         self.ledger = Ledger(as_budget(budget), "paid") if budget is not None else None
 
     @property
@@ -125,20 +126,27 @@ class Session:
                 "a synchronous call inside a running architecture would wait for itself; "
                 "use `await archon.arun(…)`"
             )
+        with self._lock:
+            self._waits += 1
         future = self.submit(work)
         try:
             return future.result()
         except KeyboardInterrupt:
-            self._drain(future)
+            self.drain(future)
             raise
         finally:
-            self._go_on()
+            with self._lock:
+                self._waits -= 1
+                last = not self._waits
+            if last:
+                self.go_on()
 
-    def _drain(self, future: Future[Any]) -> None:
+    def drain(self, future: Future[Any]) -> None:
         """Let what is in flight end; cut it when that takes too long or Ctrl-C comes again."""
         try:
-            self.stop()
-            wait([future], timeout=DRAIN)
+            if not self.stopped:
+                self.stop()
+                wait([future], timeout=DRAIN)
         finally:
             future.cancel()
             wait([future], timeout=DRAIN)
@@ -154,8 +162,8 @@ class Session:
             with contextlib.suppress(RuntimeError):  # a closed loop has nothing in flight
                 loop.call_soon_threadsafe(gateway.stop)
 
-    def _go_on(self) -> None:
-        """Allow calls again, once nothing that was stopped is left."""
+    def go_on(self) -> None:
+        """Allow calls again after `stop`; done by itself when the last waiting call has ended."""
         if not self.stopped:
             return
         self.stopped = False

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from archon.crashing import crash_point
 from archon.errors import StoreError
 
 __all__ = ["Batch", "Store", "home", "insert"]
@@ -43,11 +44,13 @@ class Batch:
         run: writes all rows of a group at once and returns one result for each.
         rank: the order of kinds within a group.
         paid: whether the rows are what money was spent for; they are never given up.
+        point: the crash point that is passed when they are on disk.
     """
 
     run: Callable[[sqlite3.Connection, list[Any]], Sequence[Any]]
     rank: int = 1
     paid: bool = False
+    point: str = ""
 
 
 def _each(db: sqlite3.Connection, writes: list[Any]) -> Sequence[Any]:
@@ -276,6 +279,8 @@ class Store:
                 for place, result in zip(places, found, strict=True):
                     results[place] = result
             connection.execute("COMMIT")
+            for batch in kinds:
+                crash_point(batch.point)
         except BaseException:  # whatever it was, nothing of the group may stay
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -135,13 +135,20 @@ def commands() -> str:
     return "\n".join(_command(command, context) for command in group.commands.values())
 
 
-def _command(command: Any, context: Any) -> str:
+def _command(command: Any, context: Any, path: str = "archon", depth: str = "##") -> str:
+    if hasattr(command, "commands"):
+        below = [
+            _command(one, context, f"{path} {command.name}", f"{depth}#")
+            for one in command.commands.values()
+        ]
+        title = f"{depth} {path} {command.name}"
+        return "\n".join([title, "", _sentence(command.help), "", *below])
     params = [param for param in command.params if not param.hidden]
     arguments = [param for param in params if param.param_type_name == "argument"]
     options = [param for param in params if param not in arguments]
     words = [_metavar(param) if param.required else f"[{_metavar(param)}]" for param in arguments]
-    lines = [f"## archon {command.name}", "", _sentence(command.help), "", "```text"]
-    lines += [" ".join(["archon", command.name, *words, "[OPTIONS]"]), "```", ""]
+    lines = [f"{depth} {path} {command.name}", "", _sentence(command.help), "", "```text"]
+    lines += [" ".join([path, command.name, *words, "[OPTIONS]"]), "```", ""]
     rows = [f"| `{_metavar(param)}` | {_cell(param.help or '')} | |" for param in arguments]
     rows += [_option(param, context) for param in options]
     return "\n".join([*lines, "| | | default |", "|---|---|---|", *rows, ""])

@@ -90,7 +90,7 @@ class Call(Layer):
     def bound(self, shape: Shape) -> Bound:
         """Bound the declared calls; their tokens and price are unknown."""
         calls = self.calls * (shape.candidates if self.as_ == "score" else 1)
-        cost = Bound(calls, 0, None, None, None) if calls else Bound()
+        cost = Bound(calls, 0, None, None, None, None) if calls else Bound()
         if self.as_ == "score":
             return cost.handing_on(shape)
         after = shape.with_new(self._limit(shape.candidates), None, keep=self.keep)

@@ -67,12 +67,12 @@ def fake_session() -> Iterator[archon.Session]:
     """Put a session without network, weights or files in the place of the default one."""
     fake = Fake(reply)
     with pytest.MonkeyPatch.context() as patch:
-        made = archon.Session(pool=None, backends={"litellm": fake, "local": fake})
+        made = archon.Session(pool=None, backends={"http": fake, "litellm": fake, "local": fake})
         patch.setattr(sessions, "_default", made)
         real = archon.Session.__init__
 
         def in_memory(self: archon.Session, pool: object = None, **rest: Any) -> None:
-            rest.setdefault("backends", {"litellm": fake, "local": fake})
+            rest.setdefault("backends", {"http": fake, "litellm": fake, "local": fake})
             real(self, None, **rest)
 
         patch.setattr(archon.Session, "__init__", in_memory)
@@ -143,7 +143,7 @@ def test_the_layer_of_contributing_runs_from_yaml() -> None:
     execute(block, {"__name__": "documentation"})
     [text] = [b.text for b in blocks("yaml") if b.page == block.page]
     fake = Fake(reply)
-    with archon.Session(pool=None, backends={"litellm": fake}) as session:
+    with archon.Session(pool=None, backends={"http": fake, "litellm": fake}) as session:
         result = archon.run(archon.loads(text), "6 * 7?", answer="number", session=session)
     assert result.used.calls == 6
     asked = [request.messages[-1].content for request, _ in fake.requests]
@@ -179,6 +179,9 @@ def parse(words: list[str]) -> None:
     group: Any = typer.main.get_command(app)
     context = group.make_context("archon", list(words))
     name, command, rest = group.resolve_command(context, words)
+    while hasattr(command, "commands"):
+        context = command.make_context(name, list(rest), parent=context)
+        name, command, rest = command.resolve_command(context, rest or ["list"])
     read = command.make_context(name, rest, parent=context).params
     for arch in [*read.get("archs", ()), *filter(None, [read.get("arch")])]:
         assert archon.load(arch)

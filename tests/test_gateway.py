@@ -69,11 +69,14 @@ def test_each_draw_is_answered_in_order() -> None:
 
 def test_what_is_in_flight_is_shared_and_paid_once() -> None:
     async def work(gate: Gateway, fake: Fake) -> int:
-        ledger = Ledger()
-        spending = Spending((ledger,))
+        used, paid = Ledger(), Ledger(counts="paid")
+        spending = Spending((used, paid))
         asked = [gate.draw(REQUEST, _draws(3), spending) for _ in range(10)]
         answers = await asyncio.gather(*asked)
-        assert all(answer == answers[0] for answer in answers)
+        texts = [[o.text for o in answer if isinstance(o, Reply)] for answer in answers]
+        assert texts == [texts[0]] * 10
+        # Whoever joined used it too, as if it had come from the pool.
+        assert (used.spent.calls, paid.spent.calls) == (30, 3)
         return len(fake.requests)
 
     assert _play(work, Fake(latency=0.01)) == 3

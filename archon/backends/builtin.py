@@ -15,8 +15,15 @@ def fake() -> Backend:
     return Fake()
 
 
+def http() -> Backend:
+    """Make the backend for every server that speaks the OpenAI protocol."""
+    from archon.backends.http import HTTP
+
+    return HTTP()
+
+
 def litellm() -> Backend:
-    """Make the backend for every provider that LiteLLM knows."""
+    """Make the backend for all other providers that LiteLLM knows."""
     from archon.backends.litellm import LiteLLM
 
     return LiteLLM()
@@ -30,5 +37,6 @@ def local() -> Backend:
 
 
 BACKENDS.add("fake", fake)
+BACKENDS.add("http", http)
 BACKENDS.add("litellm", litellm)
 BACKENDS.add("local", local)

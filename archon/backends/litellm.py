@@ -6,28 +6,25 @@ import asyncio
 import json
 import os
 import re
-import time
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from archon.backends import prices
-from archon.backends.litellm_errors import KEYS, failure, library, redact
-from archon.errors import ConfigError, MissingKey, ModelError, ModelNotFound
+from archon.backends.checking import check_key, check_params
+from archon.backends.litellm_errors import failure, library, loaded
+from archon.backends.litellm_stream import TooLong, collect, options
+from archon.backends.metering import UNKNOWN, Tokens, counted, usages
+from archon.backends.streaming import LARGEST, Cut, may_be_long
+from archon.errors import ConfigError, ModelError, ModelNotFound
 from archon.errors import did_you_mean as near
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
 from archon.plain import clean_text
-from archon.types import Finish, Json, Part, Reply, TextPart, ToolCall, Usage
+from archon.redaction import KEYS, guard_logs, redact, remember
+from archon.types import Finish, Json, Part, Reply, TextPart, ToolCall
 
-__all__ = ["KEYS", "LiteLLM"]
-
-_RESERVED = frozenset(
-    {"additional_drop_params", "api_base", "api_key", "base_url", "drop_params", "fallbacks"}
-    | {"max_retries", "messages", "mock_response", "model", "n", "num_retries", "stream"}
-    | {"timeout"}
-)
-"""What `params` may not set: it would take retries, counts or keys out of archon's hands."""
+__all__ = ["LiteLLM"]
 
 _FINISH: dict[str, Finish] = {
     "stop": "stop",
@@ -58,12 +55,21 @@ class LiteLLM:
 
     A JSON schema is sent as a strict `response_format`. An endpoint given by `base_url` gets no
     key unless `api_key_env` names one, so that no provider's key goes to a stranger. What a
-    provider does not support is an error, never dropped.
+    provider does not support is an error, never dropped. Calls that may take over a minute are
+    streamed.
     """
 
+    def __init__(self) -> None:
+        guard_logs()
+        self._prices: dict[Model, Price | None] = {}
+        self._seen: set[Model] = set()
+
     def abilities(self, model: Model) -> frozenset[Ability]:
-        """Return what LiteLLM passes on to any provider."""
-        return frozenset({"schema"})
+        """Return what LiteLLM passes on to any provider, and what it says about this model."""
+        able: set[Ability] = {"schema"}
+        if _continues(model):
+            able.add("continue_from_prefix")
+        return frozenset(able)
 
     def batch_size(self, model: Model) -> int:
         """Return 1: each draw is a request of its own."""
@@ -75,7 +81,8 @@ class LiteLLM:
         Raises:
             ModelNotFound: for a name without a provider, or with an unknown one.
             MissingKey: when the variable that holds the key is not set.
-            ConfigError: when `params` sets what archon itself decides.
+            ConfigError: when `params` sets what archon itself decides or keeps secret, or a
+                setting cannot be honoured.
         """
         if not model.provider:
             raise ModelNotFound(
@@ -87,9 +94,10 @@ class LiteLLM:
                 f"unknown provider {model.provider!r} in {model.model!r}"
                 f"{near(model.provider, _providers())}"
             )
-        if taken := sorted(_RESERVED & model.params.keys()):
-            raise ConfigError(f"{model.model!r}: params must not set {', '.join(taken)}")
-        _check_key(model)
+        if model.protocol != "chat":
+            raise ConfigError(f"{model.model!r} cannot honour protocol: {model.protocol}")
+        check_params(model)
+        check_key(model)
 
     def fingerprint(self, model: Model) -> str:
         """Return nothing: a remote model is what its name says."""
@@ -97,56 +105,52 @@ class LiteLLM:
 
     def price(self, model: Model) -> Price | None:
         """Return the model's own price or the listed one, or None if neither is known."""
-        return model.price or prices.listed(model)
+        if model not in self._prices:
+            self._prices[model] = model.price or prices.listed(model)
+        return self._prices[model]
 
     async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
         """Answer each draw by a request of its own, all at the same time."""
+        model = request.model
+        if request.prefix and not _continues(model):
+            return [ModelError(f"{model.model!r} cannot continue a prefix", billed=False)] * len(
+                draws
+            )
+        if model not in self._seen:
+            self._seen.add(model)
+            named = [model.api_key_env] if model.api_key_env else []
+            remember(named, model.headers, model.params)
+        if not loaded():
+            await asyncio.to_thread(library)
+        if len(draws) == 1:
+            return [await self._one(request)]
         return list(await asyncio.gather(*(self._one(request) for _ in draws)))
 
     async def _one(self, request: Request) -> Outcome:
-        model = request.model
-        if request.prefix:
-            return ModelError(f"{model.model!r} cannot continue a prefix", billed=False)
-        litellm = await asyncio.to_thread(library)
-        began = time.monotonic()
+        model, arguments = request.model, _arguments(request)
         try:
-            response = await litellm.acompletion(**_arguments(request))
+            if may_be_long(model):
+                stream = await library().acompletion(**arguments, **options(model.model))
+                response = await collect(stream, arguments["messages"])
+            else:
+                response = await library().acompletion(**arguments)
+        except Cut as error:
+            return ModelError(f"{model.model!r}: {error}", kind="transient")
+        except TooLong as error:
+            return _malformed(model, str(error))
         except Exception as error:
             # LiteLLM raises its own errors, those of three HTTP clients and of its own bugs;
             # each must become a value, or the draws beside this one would be lost.
             return failure(error, model)
         try:
-            return _reply(response, request, self.price(model), time.monotonic() - began)
+            return _reply(response, request, self.price(model))
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            return ModelError(
-                f"{model.model!r} sent a reply that cannot be read: {redact(str(error), model)}",
-                kind="malformed",
-            )
+            return _malformed(model, redact(str(error)))
 
     async def close(self) -> None:
         """Close the connections that LiteLLM keeps."""
-        if library.cache_info().currsize:
+        if loaded():
             await library().close_litellm_async_clients()
-
-
-def _check_key(model: Model) -> None:
-    if model.api_key_env:
-        if not os.environ.get(model.api_key_env):
-            raise MissingKey(
-                f"{model.model!r} needs the environment variable {model.api_key_env}"
-                f" (its api_key_env): export {model.api_key_env}=…"
-            )
-        return
-    groups = KEYS.get(model.provider, ())
-    if model.base_url or not groups:
-        return
-    if not any(all(os.environ.get(name) for name in group) for group in groups):
-        usual, *others = (" and ".join(group) for group in groups)
-        also = f" (or {', or '.join(others)})" if others else ""
-        raise MissingKey(
-            f"{model.model!r} needs the environment variable {usual}{also}:"
-            f" export {groups[0][0]}=…, or name another one with api_key_env"
-        )
 
 
 def _arguments(request: Request) -> dict[str, Any]:
@@ -174,7 +178,7 @@ def _arguments(request: Request) -> dict[str, Any]:
         **{name: value for name, value in given.items() if value is not None},
         **model.params,
         "model": model.model,
-        "messages": [message.to_json() for message in request.messages],
+        "messages": _messages(request),
         "timeout": model.timeout,
         "max_retries": 0,
         "num_retries": 0,
@@ -182,11 +186,27 @@ def _arguments(request: Request) -> dict[str, Any]:
     }
 
 
-def _reply(response: Any, request: Request, price: Price | None, seconds: float) -> Outcome:
+def _messages(request: Request) -> list[Json]:
+    messages = [message.to_json() for message in request.messages]
+    if request.prefix:
+        messages.append({"role": "assistant", "content": request.prefix, "prefix": True})
+    return messages
+
+
+def _continues(model: Model) -> bool:
+    row = prices.row_of(model)
+    return row is not None and row.prefills and not model.base_url
+
+
+def _malformed(model: Model, why: str) -> ModelError:
+    return ModelError(f"{model.model!r} sent a reply that cannot be read: {why}", kind="malformed")
+
+
+def _reply(response: Any, request: Request, price: Price | None) -> Outcome:
     """Read a response; anything that breaks the protocol raises, or is a malformed outcome."""
     model = request.model
     if not response.choices:
-        return ModelError(f"{model.model!r} sent a reply without choices", kind="malformed")
+        return _malformed(model, "no choices")
     choice = response.choices[0]
     message = choice.message
     extra: dict[str, Json] = getattr(message, "provider_specific_fields", None) or {}
@@ -197,21 +217,28 @@ def _reply(response: Any, request: Request, price: Price | None, seconds: float)
         for call in message.tool_calls or ()
     ]
     finish: Finish = "refusal" if refusal else _FINISH.get(choice.finish_reason, "stop")
-    text = message.content if message.content is not None else refusal
+    text = _text(message.content, refusal)
     if text is None and not calls and not reasoning and finish == "stop":
-        return ModelError(f"{model.model!r} sent a message without content", kind="malformed")
-    if text is not None and not isinstance(text, str):
-        raise TypeError(f"content is {type(text).__name__}, not text")
+        return _malformed(model, "a message without content")
+    if request.prefix and not (text or "").startswith(request.prefix):
+        text = request.prefix + (text or "")
     parts: list[Part] = [TextPart(clean_text(text))] if text else []
-    usage = _usage(getattr(response, "usage", None), price, seconds)
+    tokens = _tokens(getattr(response, "usage", None))
+    [(usage, _)] = usages(tokens, [1], price)
     return Reply((*parts, *calls), model.model, finish, clean_text(reasoning), usage)
 
 
-def _usage(usage: Any, price: Price | None, seconds: float) -> Usage:
-    into = getattr(usage, "prompt_tokens", None)
-    out = getattr(usage, "completion_tokens", None)
+def _text(content: Any, refusal: Any) -> str | None:
+    text = content if content is not None else refusal
+    if text is not None and not isinstance(text, str):
+        raise TypeError(f"content is {type(text).__name__}, not text")
+    if text is not None and len(text) > LARGEST:
+        raise ValueError(f"more than {LARGEST} bytes")
+    return text
+
+
+def _tokens(usage: Any) -> Tokens:
+    into = counted(getattr(usage, "prompt_tokens", None))
+    out = counted(getattr(usage, "completion_tokens", None))
     # LiteLLM fills in zeros where a server reports nothing; no prompt has zero tokens.
-    if not into:
-        into, out = None, out or None
-    cost = price.microusd(into, out) if price else None
-    return Usage(1, into, out, cost, seconds)
+    return Tokens(into, out) if into else UNKNOWN._replace(output=out or None)

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from archon.backends.torch_engine import Engine
-from archon.backends.torch_files import digest, folder_of
+from archon.backends.torch_files import digest, folder_of, local_price
 from archon.errors import ConfigError, ModelError, ModelNotFound
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
 
@@ -62,7 +62,7 @@ class Torch:
 
     def price(self, model: Model) -> Price | None:
         """Return the price given with the model, else nothing: it runs here."""
-        return model.price or Price(input=0, output=0)
+        return local_price(model)
 
     async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
         """Answer each draw; what other requests are waiting shares the batch."""

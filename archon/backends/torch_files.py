@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import re
 from functools import lru_cache
 from pathlib import Path
 
 from archon.errors import ModelNotFound, did_you_mean
+from archon.model import Model, Price
 
-__all__ = ["digest", "folder_of", "local_models"]
+__all__ = ["digest", "flops_per_token", "folder_of", "local_models", "local_price"]
 
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _FILES = (
@@ -73,6 +76,35 @@ def local_models() -> list[tuple[str, Path]]:
         if snapshot is not None and _is_model(snapshot):
             found.append((cached.name.removeprefix("models--").replace("--", "/"), snapshot))
     return found
+
+
+def flops_per_token(name: str) -> float | None:
+    """Return two operations for each weight, or None where the weights cannot be counted.
+
+    Attention over the prompt is left out: at the lengths in use it adds a few percent.
+    """
+    try:
+        files = sorted(folder_of(name).glob("*.safetensors"))
+        return 2.0 * sum(_weights(file) for file in files) if files else None
+    except (ModelNotFound, OSError, ValueError):
+        return None
+
+
+def local_price(model: Model) -> Price:
+    """Return what a token of a model costs that runs here: operations, and dollars if given."""
+    price = model.price or Price(input=0, output=0)
+    if price.flops is not None:
+        return price
+    return price.model_copy(update={"flops": flops_per_token(model.model)})
+
+
+@lru_cache(maxsize=256)
+def _weights(file: Path) -> int:
+    """Return how many numbers a file of weights holds, from its header alone."""
+    with file.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+    return sum(math.prod(tensor["shape"]) for tensor in tensors)
 
 
 def _missing(name: str, rest: str, tried: tuple[Path, ...]) -> str:

@@ -98,10 +98,12 @@ class ModelLayer(Layer):
         total = calls + reasks
         price = backends.price_of(model)
         microusd = None if price is None else price.microusd(each, model.max_tokens)
+        flops = None if price is None else price.operations(each, model.max_tokens)
         return Bound(
             calls,
             reasks,
             times(total, each),
             times(total, model.max_tokens),
             times(total, microusd),
+            times(total, flops),
         )

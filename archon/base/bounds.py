@@ -98,6 +98,7 @@ class Bound:
         input_tokens: of calls and reasks; None if unknown.
         output_tokens: of calls and reasks; None where a model has no max_tokens.
         microusd: at list price; None where a price is unknown.
+        flops: floating-point operations; None where a model's size is unknown.
         shape: what comes out.
 
     Tokens of later stages are estimates where tokenizers differ; the ledger's guarantee holds
@@ -109,6 +110,7 @@ class Bound:
     input_tokens: int | None = 0
     output_tokens: int | None = 0
     microusd: int | None = 0
+    flops: int | None = 0
     shape: Shape = Shape()
 
     @property
@@ -138,6 +140,7 @@ class Bound:
             plus(self.input_tokens, other.input_tokens),
             plus(self.output_tokens, other.output_tokens),
             plus(self.microusd, other.microusd),
+            plus(self.flops, other.flops),
             other.shape,
         )
 
@@ -150,5 +153,6 @@ class Bound:
             "output_tokens": self.output_tokens,
             "tokens": self.tokens,
             "usd": self.usd,
+            "flops": self.flops,
             "candidates": self.candidates,
         }

@@ -273,7 +273,7 @@ class Context:
         if isinstance(outcome, Reply):
             self.record.used = self.record.used + outcome.usage
             if not outcome.pooled:
-                self.record.paid = self.record.paid + outcome.usage
+                self.record.paid = self.record.paid + (outcome.paid or outcome.usage)
             self.run_.notify(Event("reply", self.path, outcome))
         elif isinstance(outcome, BudgetExceeded):
             self.run_.cut = self.run_.cut or outcome.limit

@@ -13,12 +13,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from archon.cli import evaluating, listing, planning, records, running, schema, showing, starter
+from archon.cli import (
+    evaluating,
+    listing,
+    planning,
+    pool,
+    records,
+    running,
+    schema,
+    showing,
+    starter,
+)
+from archon.cli.stopping import INTERRUPTED
 from archon.errors import ArchonError
 
 __all__ = ["app", "main"]
-
-INTERRUPTED = 130
 
 
 class _Group(TyperGroup):
@@ -31,7 +40,8 @@ class _Group(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             typer.echo(f"archon: {error}", err=True)
-            raise typer.Exit(error.exit_code) from None
+            stopped = getattr(error, "limit", "") == "stopped"
+            raise typer.Exit(INTERRUPTED if stopped else error.exit_code) from None
         except KeyboardInterrupt:
             typer.echo("archon: stopped", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -72,6 +82,7 @@ app.command("layers")(listing.layers)
 app.command("models")(listing.models)
 app.command("benchmarks")(listing.benchmarks)
 app.command("runs")(records.runs)
+app.add_typer(pool.pool, name="pool")
 app.command("schema")(schema.schema)
 app.command("init")(starter.init)
 

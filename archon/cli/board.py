@@ -75,13 +75,13 @@ def line(progress: Progress) -> str:
 
 def remaining(budget: Budget, done: Sequence[Evaluation]) -> Budget:
     """Return what is left of a budget for the next of several evaluations."""
+    from archon.budget import amount
+
     changes: dict[str, float | int] = {}
-    if budget.calls is not None:
-        changes["calls"] = max(0, budget.calls - sum(e.paid.calls for e in done))
-    if budget.tokens is not None:
-        changes["tokens"] = max(0, budget.tokens - sum(e.paid.tokens or 0 for e in done))
-    if budget.usd is not None:
-        changes["usd"] = max(0.0, budget.usd - sum(e.paid.usd or 0.0 for e in done))
+    for name, limit in budget.limits().items():
+        spent = sum((amount(usage, name) or 0) for e in done for usage in (e.paid, e.before))
+        left = max(0, limit - spent)
+        changes[name] = left / 1e6 if name == "usd" else left
     if budget.seconds is not None:
         # A deadline that has passed is still a deadline: zero would mean none.
         changes["seconds"] = max(1e-3, budget.seconds - sum(e.seconds for e in done))

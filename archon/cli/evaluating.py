@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archon.cli import common
+from archon.cli.stopping import Stopping
 from archon.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def evaluate(
     used_mode, used_seed = common.replicate(mode, seed, "reuse")
     architectures = _named(archs)
     reference = _reference(baseline, list(architectures))
-    found = _measure(
+    found, stopping = _measure(
         architectures, common.benchmark_of(benchmark, level), limit, split, used_seed,
         budget, item_budget, used_mode, concurrency,
     )  # fmt: skip
@@ -81,6 +82,7 @@ def evaluate(
         )
     else:
         _print(found, differences, reference)
+    stopping.leave("the same command goes on")
     if all(evaluation.n == 0 for evaluation in found.values()):
         raise typer.Exit(1)
 
@@ -116,22 +118,28 @@ def _measure(
     item_budget: str | None,
     mode: Mode,
     concurrency: int,
-) -> dict[str, Evaluation]:
+) -> tuple[dict[str, Evaluation], Stopping]:
     from archon.cli.board import Board, remaining
     from archon.evaluation import evaluate as measure
     from archon.session import Session, as_budget
 
     whole = None if budget is None else as_budget(budget)
     found: dict[str, Evaluation] = {}
-    with Session() as session, Board(list(architectures), sys.stderr.isatty()) as board:
+    with (
+        Session() as session,
+        Board(list(architectures), sys.stderr.isatty()) as board,
+        Stopping(session) as stopping,
+    ):
         for name, architecture in architectures.items():
+            if stopping.heard:
+                break
             found[name] = measure(
                 architecture, benchmark, split=split, limit=limit, seed=seed,
                 budget=None if whole is None else remaining(whole, list(found.values())),
                 item_budget=item_budget, mode=mode, session=session, concurrency=concurrency,
                 progress=board.teller(name),
             )  # fmt: skip
-    return found
+    return found, stopping
 
 
 def _differences(
@@ -140,7 +148,7 @@ def _differences(
     """Compare every other one to the reference; None where they share no item."""
     result: dict[str, PairedDifference | None] = {}
     for name, evaluation in found.items():
-        if name == reference:
+        if name == reference or reference not in found:
             continue
         try:
             result[name] = evaluation.compare(found[reference])
@@ -221,10 +229,15 @@ def _notes(evaluation: Evaluation) -> list[str]:
     notes = []
     if evaluation.cut_short == "failures":
         notes.append("ended early: most calls failed")
+    elif evaluation.cut_short == "stopped":
+        done, total = len(evaluation.rows), evaluation.total
+        notes.append(f"stopped: the first {done} of {total} items")
     elif evaluation.cut_short:
         done, total = len(evaluation.rows), evaluation.total
         limit = evaluation.cut_short
         notes.append(f"cut short by the budget of {limit}: the first {done} of {total} items")
+        if evaluation.before.calls:
+            notes.append(f"spent before, under this budget: {common.spent(evaluation.before)}")
     if evaluation.failures:
         errors = [row.error for row in evaluation.rows if row.score is None]
         notes.append(f"{evaluation.failures} items failed and are left out; first: {errors[0]}")

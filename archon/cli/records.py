@@ -46,7 +46,17 @@ def _found(pool: Pool, run: str) -> dict[str, Json]:
     if row is None:
         known = [known["id"] for known in list_runs(pool, 10_000)]
         raise ConfigError(f"no run {run!r}{did_you_mean(run, known) if known else ''}")
-    return row
+    return {**row, "attempts": _attempts(pool, run)}
+
+
+def _attempts(pool: Pool, run: str) -> Json:
+    from archon import upkeep
+
+    path = pool.store.path
+    if path is None:
+        return upkeep.Tally().to_json()
+    with upkeep.reading(path) as db:
+        return upkeep.tally(db, path, run).to_json()
 
 
 def _usage(data: Json) -> str:
@@ -57,6 +67,16 @@ def _usage(data: Json) -> str:
 
 def _when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _sent(tally: Json) -> str:
+    said = (
+        f"{tally['requests']:,} requests, {tally['retries']:,} retries, {tally['failed']:,} failed,"
+        f" {tally['doubts']:,} in doubt"
+    )
+    if not tally["doubts"]:
+        return said
+    return f"{said}, counted as at most {common.dollars(tally['doubted']['usd'])}"
 
 
 def _print_list(found: list[dict[str, Json]]) -> None:
@@ -91,6 +111,7 @@ def _print_one(row: dict[str, Json]) -> None:
         "seconds": common.amount(seconds, 1),
         "used": _usage(row["used"]),
         "paid": _usage(row["paid"]),
+        "sent": _sent(row["attempts"]),
     }
     if isinstance(result, str):
         lines["answer"] = result

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archon.cli import common
+from archon.cli.stopping import Stopping
 from archon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def run(
     from archon.cli.live import run_live
     from archon.session import Session
 
-    with Session() as session:
+    with Session() as session, Stopping(session) as stopping:
         result = run_live(
             architecture, task, session, budget=budget, seed=used_seed, mode=used_mode
         )
@@ -73,6 +74,7 @@ def run(
         common.print_json(result.to_json())
     else:
         _print(result, trace)
+    stopping.leave(f"the same command with --seed {result.seed} goes on")
     if result.answer is None:
         raise typer.Exit(1)
 
@@ -124,7 +126,7 @@ def _print(result: Result, trace: bool) -> None:
         notes.append(f"newly paid: {common.spent(result.paid)}")
     if result.answer is None:
         notes.append(f"no answer: {result.reason}")
-    if result.cut_short:
+    if result.cut_short and result.cut_short != "stopped":
         notes.append(f"cut short: the budget of {result.cut_short} is used up")
     notes += [f"{record.path}: {text}" for record in result.trace for text in record.warnings]
     typer.echo("archon: " + "\narchon: ".join(notes), err=True)

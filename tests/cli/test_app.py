@@ -19,7 +19,8 @@ from tests.cli.conftest import Archon
 ARCHON = [str(Path(sys.executable).with_name("archon"))]
 
 COMMANDS = (
-    "run", "plan", "show", "eval", "layers", "models", "benchmarks", "runs", "schema", "init",
+    "run", "plan", "show", "eval", "layers", "models", "benchmarks", "runs", "pool", "schema",
+    "init",
 )  # fmt: skip
 
 SLOW = """
@@ -110,7 +111,7 @@ def _hear_interrupts() -> None:
     "command",
     [("run", "slow.yaml", "q"), ("eval", "slow.yaml", "-b", "arithmetic", "-n", "5")],
 )
-def test_ctrl_c_ends_with_130_and_leaves_nothing_running(
+def test_a_second_ctrl_c_ends_with_130_and_leaves_nothing_running(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     (tmp_path / "slowly.py").write_text(SLOW)
@@ -126,7 +127,11 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_running(
             time.sleep(0.02)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
+    assert first == "archon: stopping; 0 calls in flight may end, again cuts them\n"
     assert (process.returncode, out, err) == (130, "", "archon: stopped\n")
     assert time.monotonic() - began < 15
     words = log.read_text().split()
