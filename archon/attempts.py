@@ -146,9 +146,11 @@ class Book:
         self._owner = owner
         self._alive = alive
         self._mine: set[int] = set()
-        self.reserve = Batch(self._reserve, rank=1)
+        # A reservation must outlive this process, and the next reply makes it outlive a power
+        # cut: waiting for the disk twice for each call would cost more than it could save.
+        self.reserve = Batch(self._reserve, rank=1, flush=False)
         self.settle = Batch(self._settle, rank=0, paid=True, point="settle.committed")
-        self.forget = Batch(self._forget, rank=2)
+        self.forget = Batch(self._forget, rank=2, flush=False)
 
     def _reserve(self, db: sqlite3.Connection, rows: list[Reservation]) -> list[Reserved]:
         found: dict[int, Reserved] = {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -83,14 +84,19 @@ class Budget(BaseModel):
         return {name: int(limit) for name, limit in limits.items() if limit is not None}
 
 
+_AMOUNTS: dict[str, Callable[[Usage], int | None]] = {
+    name: attrgetter("microusd" if name == "usd" else name)
+    for name in ("calls", "tokens", "input_tokens", "output_tokens", "usd", "flops")
+}
+
+
 def amount(usage: Usage, name: str) -> int | None:
     """Return what a limit of that name counts of a usage; dollars in micro-dollars.
 
     >>> amount(Usage(1, 10, 5, 70), "usd"), amount(Usage(1, None, 5), "tokens")
     (70, None)
     """
-    value: int | None = getattr(usage, "microusd" if name == "usd" else name)
-    return value
+    return _AMOUNTS[name](usage)
 
 
 @dataclass(slots=True, eq=False)
@@ -113,7 +119,6 @@ class Ledger:
         name: under which the pool's file keeps the total as well, so that a killed process's
             spending and that of a process beside this one count; empty for this process alone.
         before: what others spent under that name.
-        spent: what was settled here so far.
         broken: says which call used more than its upper bound; nothing is admitted after it.
     """
 
@@ -121,7 +126,6 @@ class Ledger:
     counts: Counts = "used"
     name: str = ""
     before: Usage = field(default_factory=Usage)
-    spent: Usage = field(default_factory=Usage)
     broken: str = ""
     _open: int = 0
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -129,9 +133,15 @@ class Ledger:
 
     def __post_init__(self) -> None:
         self.limits = self.limit.limits()
+        self._tally = _Tally()
         self._total = dict.fromkeys(self.limits, 0)
         self._booked = dict.fromkeys(self.limits, 0)
         self._others = {name: amount(self.before, name) or 0 for name in self.limits}
+
+    @property
+    def spent(self) -> Usage:
+        """What was settled here so far."""
+        return self._tally.usage()
 
     def refuses(self, upper: Usage) -> str:
         """Return the limit that `upper` does not fit now, or an empty string."""
@@ -185,34 +195,34 @@ class Ledger:
     def open(self, hold: Hold) -> None:
         """Reserve; the caller has asked `refuses` in the same step of the loop."""
         self._open += 1
-        for name in self.limits:
-            self._total[name] += amount(hold.upper, name) or 0
+        _add(self._total, hold.upper, 1)
 
     def settle(self, hold: Hold, actual: Usage | None) -> None:
         """Charge what a call used, or its whole reservation if that is not known."""
         charged = hold.upper if actual is None else known(actual, hold.upper)
-        for name, limit in self.limits.items():
+        for name in self.limits:
             held, used = amount(hold.upper, name) or 0, amount(charged, name) or 0
             self._total[name] += used - held
             self._booked[name] += used - held
             if used > held:
-                self.broken = self.broken or (
-                    f"a call used {used:,} {name}, more than the {held:,} it was limited to:"
-                    f" the limit of {limit:,} cannot be kept with this model"
-                )
-        self.spent = self.spent + charged
+                self._breach(name, held, used)
+        self._tally.add(charged)
         self._close()
+
+    def _breach(self, name: str, held: int, used: int) -> None:
+        self.broken = self.broken or (
+            f"a call used {used:,} {name}, more than the {held:,} it was limited to:"
+            f" the limit of {self.limits[name]:,} cannot be kept with this model"
+        )
 
     def release(self, hold: Hold) -> None:
         """Give a reservation back unspent: the call certainly cost nothing."""
-        for name in self.limits:
-            self._total[name] -= amount(hold.upper, name) or 0
+        _add(self._total, hold.upper, -1)
         self._close()
 
     def book(self, hold: Hold) -> None:
         """Note that a reservation is part of the shared total now."""
-        for name in self.limits:
-            self._booked[name] += amount(hold.upper, name) or 0
+        _add(self._booked, hold.upper, 1)
 
     def learn(self, total: Usage) -> bool:
         """Take over what all processes have spent and hold; return whether that makes room."""
@@ -223,17 +233,19 @@ class Ledger:
 
     def _close(self) -> None:
         self._open -= 1
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
 
-    async def changed(self, most: float | None = None) -> None:
-        """Wait until a reservation ends, the deadline passes, or for so many seconds."""
-        left = [seconds for seconds in (self.seconds_left, most) if seconds is not None]
+    async def changed(self) -> None:
+        """Wait until a reservation ends or the deadline passes."""
+        left = self.seconds_left
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        await asyncio.wait([future], timeout=max(min(left), 0.0) if left else None)
+        await asyncio.wait([future], timeout=None if left is None else max(left, 0.0))
 
     def refusal(self, name: str, upper: Usage) -> BudgetExceeded:
         """Return the error that says why a call was refused."""
@@ -249,6 +261,45 @@ class Ledger:
             f" {_shown(name, limit)} are spent",
             limit=name,
         )
+
+
+class _Tally:
+    """A running sum of usages; adding to it makes no new object."""
+
+    __slots__ = ("_calls", "_flops", "_input", "_microusd", "_output", "_seconds")
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._input: int | None = 0
+        self._output: int | None = 0
+        self._microusd: int | None = 0
+        self._seconds: float | None = 0.0
+        self._flops: int | None = 0
+
+    def add(self, usage: Usage) -> None:
+        self._calls += usage.calls
+        self._input = _plus(self._input, usage.input_tokens)
+        self._output = _plus(self._output, usage.output_tokens)
+        self._microusd = _plus(self._microusd, usage.microusd)
+        self._flops = _plus(self._flops, usage.flops)
+        if self._seconds is not None and usage.seconds is not None:
+            self._seconds += usage.seconds
+        else:
+            self._seconds = None
+
+    def usage(self) -> Usage:
+        return Usage(
+            self._calls, self._input, self._output, self._microusd, self._seconds, self._flops
+        )
+
+
+def _plus(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
+
+
+def _add(totals: dict[str, int], usage: Usage, sign: int) -> None:
+    for name in totals:
+        totals[name] += sign * (amount(usage, name) or 0)
 
 
 def _shown(name: str, value: int) -> str:
@@ -274,13 +325,20 @@ async def hold_all(scopes: Sequence[Ledger], upper: Usage) -> Hold:
         BudgetExceeded: when it does not fit a scope that holds nothing.
     """
     while True:
-        full = next(((s, name) for s in scopes if (name := s.refuses(upper))), None)
-        if full is None:
+        scope, name = _full(scopes, upper)
+        if scope is None:
             hold = Hold(upper)
             for scope in scopes:
                 scope.open(hold)
             return hold
-        scope, name = full
         if name == "seconds" or not scope.holding:
             raise scope.refusal(name, upper)
         await scope.changed()
+
+
+def _full(scopes: Sequence[Ledger], upper: Usage) -> tuple[Ledger | None, str]:
+    """Return the first scope without room and the limit that it lacks."""
+    for scope in scopes:
+        if name := scope.refuses(upper):
+            return scope, name
+    return None, ""

@@ -47,6 +47,11 @@ class _Rate:
         self._each = 60.0 / per_minute if per_minute else 0.0
         self._next = 0.0
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a rate at all."""
+        return self._each > 0
+
     def narrow(self, per_minute: int | None) -> None:
         """Keep to a slower rate, if it is one."""
         if per_minute:
@@ -122,6 +127,11 @@ class Gate:
         if self._paused_until > time.monotonic():
             return 0
         return 1 if self._tripped else max(1, int(self._places))
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether tokens are limited here."""
+        return self._tokens.limited
 
     async def enter(self, tokens: int = 0) -> None:
         """Wait for a place and for the rates.

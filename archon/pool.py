@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -161,7 +160,7 @@ class Pool:
         if reply is not None:
             key, draw = settled.reservation.key, settled.reservation.draw
             size = len(settled.reply[4]) if settled.reply else 0
-            self._remember(key, draw, replace(reply, pooled=True, paid=None), size)
+            self._remember(key, draw, _pooled(reply), size)
 
     def settle_later(self, settled: Settled) -> None:
         """Put on the books how an attempt ended that nobody waits for any more."""
@@ -190,6 +189,13 @@ class Pool:
         """Write what is queued and close the file."""
         self.store.close()
         self._owner.close()
+
+
+def _pooled(reply: Reply) -> Reply:
+    return Reply(
+        reply.parts, reply.model, reply.finish, reply.reasoning, reply.usage, reply.verdict_probs,
+        pooled=True,
+    )  # fmt: skip
 
 
 def _prepare(db: sqlite3.Connection, path: Path | None) -> None:
@@ -222,7 +228,7 @@ def _read(key: str, draw: Draw, text: Any, check: str) -> Reply | None:
     if not isinstance(text, str) or checksum(key, draw, text) != check:
         return None
     try:
-        return replace(Reply.from_json(json.loads(text)), pooled=True)
+        return _pooled(Reply.from_json(json.loads(text)))
     except (KeyError, TypeError, ValueError):
         return None
 

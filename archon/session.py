@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import gc
 import secrets
 import threading
 import uuid
@@ -64,6 +65,7 @@ class Session:
         self._thread: threading.Thread | None = None
         self._limits, self._new_pool = limits, new_pool
         self.mode: Mode = mode
+        _rest_the_collector()
         self.stopped = False
         self._waits = 0
         self.ledger = Ledger(as_budget(budget), "paid") if budget is not None else None
@@ -235,6 +237,16 @@ def as_budget(budget: Budget | str | None) -> Budget:
     if budget is None:
         return Budget()
     return Budget.parse(budget) if isinstance(budget, str) else budget
+
+
+def _rest_the_collector() -> None:
+    """Let the garbage collector look less often, unless somebody has set it.
+
+    A thousand calls in flight are a hundred thousand live objects, and none of them is garbage:
+    looking through them at CPython's usual pace takes a quarter of the time of a call.
+    """
+    if gc.get_threshold() == (700, 10, 10):
+        gc.set_threshold(50_000, 20, 100)
 
 
 _default: Session | None = None

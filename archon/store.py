@@ -44,12 +44,14 @@ class Batch:
         run: writes all rows of a group at once and returns one result for each.
         rank: the order of kinds within a group.
         paid: whether the rows are what money was spent for; they are never given up.
+        flush: whether a power cut may not take them back; a killed process takes back nothing.
         point: the crash point that is passed when they are on disk.
     """
 
     run: Callable[[sqlite3.Connection, list[Any]], Sequence[Any]]
     rank: int = 1
     paid: bool = False
+    flush: bool = True
     point: str = ""
 
 
@@ -150,6 +152,7 @@ class Store:
         self.broken: StoreError | None = None
         self._damaged = False
         self._kept: list[_Job] = []
+        self._flushing = True
         self._name = (
             f"file:archon-{uuid.uuid4().hex}?mode=memory&cache=shared"
             if path is None
@@ -194,6 +197,8 @@ class Store:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            # A damaged text is a damaged row, which its checksum shows, and not a damaged file.
+            connection.text_factory = _text
             if self.path is None:
                 # Connections to one database in memory lock each other's tables otherwise.
                 connection.execute("PRAGMA read_uncommitted=ON")
@@ -271,6 +276,10 @@ class Store:
         for place, job in enumerate(jobs):
             kinds.setdefault(job.batch, []).append(place)
         results: list[Any] = [None] * len(jobs)
+        flush = any(batch.flush for batch in kinds)
+        if flush != self._flushing:  # only between transactions
+            connection.execute(f"PRAGMA synchronous={'FULL' if flush else 'NORMAL'}")
+            self._flushing = flush
         connection.execute("BEGIN IMMEDIATE")
         try:
             for batch in sorted(kinds, key=lambda batch: batch.rank):
@@ -346,6 +355,10 @@ class Store:
         if self._damaged:
             self._damaged = False
             self._move_aside()
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from archon import gateway as gateway_module
+from archon import accounting, limits
 from archon.backends.fake import Fake, Script
 from archon.budget import Budget, Ledger
 from archon.errors import BudgetExceeded, FailureKind, ModelError, PoolMiss
@@ -25,7 +25,7 @@ REQUEST = Request(MODEL, (Message("user", "hi"),))
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_module, "BACKOFF", (0.0, 0.0))
+    monkeypatch.setattr(limits, "BACKOFF", (0.0, 0.0))
 
 
 def _play(work: Work[T], fake: Fake | None = None) -> T:
@@ -105,7 +105,7 @@ def test_retries_end() -> None:
 
     fake = Fake(lambda request, draw: _broken("transient"))
     assert isinstance(_play(work, fake), ModelError)
-    assert len(fake.requests) == gateway_module.ATTEMPTS
+    assert len(fake.requests) == accounting.ATTEMPTS
 
 
 def test_retry_after_is_waited_for() -> None:

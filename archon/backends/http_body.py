@@ -37,9 +37,10 @@ def check_words(model: Model, endpoint: Endpoint) -> None:
     if model.protocol == "completion" and "completion" not in endpoint.takes:
         refused.append("protocol: completion")
     if refused:
+        hint = f"; '{endpoint.instead}/…' takes more" if endpoint.instead else ""
         raise ConfigError(
             f"{model.model!r} cannot honour {' and '.join(refused)}: {model.provider} does not"
-            " take it"
+            f" take it{hint}"
         )
 
 

@@ -40,6 +40,7 @@ class Endpoint:
         own: whether this is the provider's own address, so that its limits are known.
         local: whether it runs on the user's machines: no key, no price.
         headers: variables whose values are sent in headers.
+        instead: the provider's name in LiteLLM that takes more.
     """
 
     url: str
@@ -54,6 +55,7 @@ class Endpoint:
     own: bool = True
     local: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    instead: str = ""
 
 
 def _server(url: str, name: str, **rest: object) -> Endpoint:
@@ -111,6 +113,7 @@ ENDPOINTS: dict[str, Endpoint] = {
         takes=_ALL - {"top_k", "min_p"},
         logprobs=20,
         choices=1,
+        instead="ollama_chat",
     ),
     "openai": Endpoint(
         "https://api.openai.com/v1",

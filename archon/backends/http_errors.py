@@ -12,12 +12,16 @@ from archon.errors import FailureKind, ModelError
 from archon.redaction import redact
 from archon.types import Json
 
-__all__ = ["broken", "failed", "fault_in_body", "malformed", "refused", "said_of"]
+__all__ = ["OVERFLOW", "broken", "failed", "fault_in_body", "malformed", "refused", "said_of"]
 
 _LONGEST = 1000
 """Characters of a provider's message that are passed on."""
 
 _CONTENT = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
+OVERFLOW = re.compile(
+    r"context[_ ]length|context window|maximum (input|prompt) length|prompt is too long", re.I
+)
+"""What providers say of a prompt that is longer than their model takes."""
 _MONEY = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
     | {"exceeded_current_quota_error", "insufficient_balance", "insufficient_funds"}
@@ -54,18 +58,24 @@ def failed(
     *,
     billed: bool,
     wait: float | None = None,
+    limited: bool = False,
 ) -> ModelError:
     """Return an error with a provider's words: redacted, on one line, and not too many."""
     said = " ".join(redact(text).split())[:_LONGEST]
-    return ModelError(f"{name!r}: {said}", kind=kind, retry_after=wait, billed=billed)
+    return ModelError(
+        f"{name!r}: {said}", kind=kind, retry_after=wait, billed=billed, limited=limited
+    )
 
 
 def refused(name: str, status: int, body: Json, headers: Mapping[str, str]) -> ModelError:
     """Turn an answer whose status is not 200 into an error."""
     text, codes = said_of(body)
     kind, billed = _judged(status, codes)
+    if kind == "fatal" and OVERFLOW.search(" ".join((text, *codes))):
+        kind = "content"  # what the architecture made is too long: no fault of the provider
     said = f"HTTP {status}: {text}" if text else f"HTTP {status}"
-    return failed(name, said, kind, billed=billed, wait=retry_after(headers))
+    limited = status == 429 and kind == "transient"
+    return failed(name, said, kind, billed=billed, wait=retry_after(headers), limited=limited)
 
 
 def fault_in_body(name: str, error: Json) -> ModelError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from archon.backends.http_errors import failed, fault_in_body, malformed
 from archon.backends.http_verdicts import verdict_probs
 from archon.backends.metering import tokens_of, usages
+from archon.backends.streaming import LARGEST
 from archon.errors import ModelError
 from archon.model import Outcome, Price, Request
 from archon.plain import clean_text
@@ -195,6 +196,7 @@ def _plain(choice: dict[str, Json], reason: str) -> _Said:
     text = choice.get("text")
     if not isinstance(text, str):
         raise Malformed(f"the text is {type(text).__name__}")
+    _cap(text)
     finish = _finish(reason, bool(text))
     parts = (TextPart(clean_text(text)),) if text else ()
     return _Said(parts, finish, "", choice.get("logprobs"))
@@ -206,6 +208,7 @@ def _chat(choice: dict[str, Json], reason: str) -> _Said:
         raise Malformed("a choice without a message")
     text, thought = _content(message.get("content"))
     thought = _thought(message) or thought
+    _cap(text)
     refusal = message.get("refusal")
     calls = _calls(message)
     finish = _finish(reason, bool(text or calls))
@@ -215,6 +218,11 @@ def _chat(choice: dict[str, Json], reason: str) -> _Said:
         raise Malformed("a message without content")
     parts: list[Part] = [TextPart(clean_text(text))] if text else []
     return _Said((*parts, *calls), finish, clean_text(thought), choice.get("logprobs"))
+
+
+def _cap(text: str | None) -> None:
+    if text is not None and len(text) > LARGEST:
+        raise Malformed(f"more than {LARGEST} bytes")
 
 
 def _content(content: Json) -> tuple[str | None, str]:

@@ -48,7 +48,9 @@ def failure(error: Exception, model: Model) -> ModelError:
     kind, billed = _kind(error)
     text = " ".join(redact(str(error)).split()) or type(error).__name__
     message = f"{model.model!r}: {text[:1000]}"
-    return ModelError(message, kind=kind, retry_after=_retry_after(error), billed=billed)
+    limited = kind == "transient" and getattr(error, "status_code", None) == 429
+    wait = _retry_after(error)
+    return ModelError(message, kind=kind, retry_after=wait, billed=billed, limited=limited)
 
 
 def _kind(error: Exception) -> tuple[FailureKind, bool]:
@@ -58,7 +60,10 @@ def _kind(error: Exception) -> tuple[FailureKind, bool]:
     causes = list(_causes(error))
     if _malformed(causes) or isinstance(error, kinds.APIResponseValidationError):
         return "malformed", True
-    refused = (kinds.ContentPolicyViolationError, kinds.RejectedRequestError)
+    refused = (
+        kinds.ContentPolicyViolationError, kinds.RejectedRequestError,
+        kinds.ContextWindowExceededError,
+    )  # fmt: skip
     if isinstance(error, refused) or _codes(causes) & _CONTENT:
         return "content", False
     if isinstance(error, kinds.RateLimitError) or status == 429:

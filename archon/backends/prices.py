@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ class Listed(NamedTuple):
     """What is kept of a model's entry: the whole file takes 20 MB in memory, this takes one.
 
     Attributes:
+        provider: who serves it.
         input: US dollars per prompt token.
         output: US dollars per generated token.
         context: tokens of prompt and reply together.
@@ -27,6 +29,7 @@ class Listed(NamedTuple):
         prefills: whether it goes on where a last message of the assistant ends.
     """
 
+    provider: str
     input: float | None
     output: float | None
     context: int | None
@@ -34,7 +37,7 @@ class Listed(NamedTuple):
     prefills: bool
 
 
-_NOTHING = Listed(None, None, None, False, False)
+_NOTHING = Listed("", None, None, None, False, False)
 
 
 def _kept(entry: dict[str, Json]) -> Json:
@@ -42,6 +45,7 @@ def _kept(entry: dict[str, Json]) -> Json:
     if "litellm_provider" not in entry:
         return entry
     return Listed(
+        sys.intern(str(entry["litellm_provider"])),
         entry.get("input_cost_per_token"),
         entry.get("output_cost_per_token"),
         entry.get("max_input_tokens"),
@@ -63,9 +67,13 @@ def _table() -> dict[str, Listed]:
 
 
 def row_of(model: Model) -> Listed | None:
-    """Return what is listed about a model, by its whole name or without the provider."""
+    """Return what is listed about a model; some providers' are listed by their own names alone."""
     table = _table()
-    return table.get(model.model) or table.get(model.model.partition("/")[2])
+    if (row := table.get(model.model)) is not None:
+        return row
+    row = table.get(model.model.partition("/")[2])
+    # Another provider's price for a model of the same name is not this one's.
+    return row if row is not None and model.provider in row.provider else None
 
 
 def listed(model: Model) -> Price | None:
@@ -75,7 +83,8 @@ def listed(model: Model) -> Price | None:
     row = row_of(model) or _NOTHING
     if row.input is None or row.output is None:
         return None
-    return Price(input=row.input * 1e6, output=row.output * 1e6)
+    # Without the rounding, 0.9 comes out as 0.8999999999999999.
+    return Price(input=round(row.input * 1e6, 6), output=round(row.output * 1e6, 6))
 
 
 def context_of(model: Model) -> int | None:

@@ -138,6 +138,11 @@ def _counted(pruned: Pruned) -> str:
     return f"{pruned.replies:,} replies ({size}){damaged}"
 
 
+def _somebody_there() -> bool:
+    """Return whether there is anybody to answer."""
+    return sys.stdin.isatty()
+
+
 def _agree(pruned: Pruned, yes: bool) -> None:
     """Ask, where there is somebody to answer.
 
@@ -147,7 +152,7 @@ def _agree(pruned: Pruned, yes: bool) -> None:
     """
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not _somebody_there():
         raise ConfigError(f"this would take out {_counted(pruned)}; say --yes, or --dry-run")
     for name, count in pruned.models.items():
         typer.echo(f"{name or 'unknown'}: {count:,} replies", err=True)

@@ -83,10 +83,15 @@ def size_words(size: float) -> str:
     return f"{size / 1000**power:,.1f} {('kB', 'MB', 'GB')[power - 1]}"
 
 
+def _seen() -> bool:
+    """Return whether anybody looks at a terminal."""
+    return sys.stderr.isatty()
+
+
 @contextmanager
 def watching() -> Iterator[Callable[[Iterable[T], int, str], Iterable[T]]]:
     """Give what passes rows on and shows on a terminal how far it is."""
-    if not sys.stderr.isatty():
+    if not _seen():
         yield lambda rows, total, what: rows
         return
     from rich.progress import Progress

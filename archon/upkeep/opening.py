@@ -52,20 +52,21 @@ def failure(path: Path, error: sqlite3.Error) -> StoreError:
 
 
 def open_readonly(path: Path) -> sqlite3.Connection:
-    """Open a file without ever writing to it.
+    """Open a file in which no statement can change anything.
 
     Raises:
         sqlite3.Error: when it cannot be read at all.
     """
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    uri = path.absolute().as_uri()
     try:
-        return _opened(uri)
+        # Not `mode=ro`, which would leave the files of the write-ahead log lying about.
+        return _opened(f"{uri}?mode=rw")
     except sqlite3.OperationalError:
         # A folder that cannot be written has no room for the index of a write-ahead log; where
         # there is no such log, nothing can change the file either.
         if path.with_name(f"{path.name}-wal").exists():
             raise
-        return _opened(f"{uri}&immutable=1")
+        return _opened(f"{uri}?mode=ro&immutable=1")
 
 
 def _text(raw: bytes) -> str:
@@ -77,6 +78,7 @@ def _opened(uri: str) -> sqlite3.Connection:
     db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY)
     try:
         db.text_factory = _text
+        db.execute("PRAGMA query_only=ON")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except BaseException:
         db.close()

@@ -120,7 +120,7 @@ def test_n_is_given_up_when_a_server_does_not_honour_it(provider: Provider, answ
 
 
 KINDS = {
-    "context_length": "fatal",
+    "context_length": "content",
     "redirect": "fatal",
     "not_http": "malformed",
     "error_in_200": "transient",
@@ -318,6 +318,7 @@ def test_prices() -> None:
     assert listed is not None
     assert listed.output > listed.input > 0
     assert price_of(Model("openai/no-such-model")) is None
+    assert price_of(Model("groq/gpt-4o")) is None, "another provider's price is not this one's"
     assert HTTP().price(Model("openai/gpt-4o", base_url="http://x/v1")) is None
 
 
@@ -327,7 +328,7 @@ def test_prices() -> None:
         ("openai/gpt-4o", {"top_k": 5}, "top_k"),
         ("openai/gpt-4o", {"min_p": 0.1}, "min_p"),
         ("openai/gpt-4o", {"effort": "high"}, "effort"),
-        ("ollama/x", {"top_k": 5}, "top_k"),
+        ("ollama/x", {"top_k": 5}, "top_k.*ollama_chat"),
         ("llamacpp/x", {"effort": "low"}, "effort"),
         ("groq/x", {"protocol": "completion"}, "completion"),
     ],

@@ -136,34 +136,18 @@ def test_what_is_not_json(data: bytes) -> None:
         decode(data)
 
 
+NAMES = [
+    "choices", "message", "content", "finish_reason", "usage", "error", "text", "code", "refusal",
+    "tool_calls", "function", "name", "arguments", "prompt_tokens", "logprobs", "top_logprobs",
+    "tokens", "token", "logprob",
+]  # fmt: skip
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "choices",
-                    "message",
-                    "content",
-                    "finish_reason",
-                    "usage",
-                    "error",
-                    "text",
-                    "code",
-                    "tool_calls",
-                    "function",
-                    "name",
-                    "arguments",
-                    "logprobs",
-                    "prompt_tokens",
-                    "top_logprobs",
-                    "tokens",
-                    "token",
-                    "logprob",
-                    "refusal",
-                ]
-            ),
+            st.sampled_from(NAMES),
             inner,
             max_size=5,
         )

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from archon import gateway as gateway_module
 from archon import limits as limits_module
 from archon.backends import http_errors, litellm_errors
 from archon.gateway import Gateway, Spending
@@ -35,7 +34,6 @@ LARGE, BOMB = 9_000_000, 20_000_000
 @pytest.fixture(autouse=True)
 def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pauses a hundredth of what they are; how they are chosen stays."""
-    monkeypatch.setattr(gateway_module, "BACKOFF", (0.005, 0.05))
     monkeypatch.setattr(limits_module, "BACKOFF", (0.005, 0.05))
     for module in (http_errors, litellm_errors):
         real = module.retry_after

@@ -163,33 +163,33 @@ _VALUES = (
     _text("null_content", "malformed", "the content is null", lambda text: None, False),
     _text("integer_content", "malformed", "the content is an integer", lambda text: 42, False),
     _text("list_content", "malformed", "the content is a list", lambda text: [text], False),
-    _text("unknown_finish", "malformed", "a new finish_reason", lambda text: text, finish="moved"),
+    _text("unknown_finish", "reply", "a new finish_reason", lambda text: text, finish="moved"),
 )
 
 _USAGES = (
     _usage("missing_usage", "reply", "none", lambda used: None),
     _usage(
-        "negative_usage", "malformed", "negative", lambda used: {k: ~v for k, v in used.items()}
+        "negative_usage", "reply", "negative", lambda used: {k: ~v for k, v in used.items()}
     ),
     _usage(
-        "text_usage", "malformed", "as texts", lambda used: {k: str(v) for k, v in used.items()}
+        "text_usage", "reply", "as texts", lambda used: {k: str(v) for k, v in used.items()}
     ),
-    _usage("boolean_usage", "malformed", "as booleans", lambda used: dict.fromkeys(used, True)),
+    _usage("boolean_usage", "reply", "as booleans", lambda used: dict.fromkeys(used, True)),
     # No bill like that can be right, so nothing that the provider says about money is.
-    _usage("absurd_usage", "fatal", "10**15 of each", lambda used: dict.fromkeys(used, 10**15)),
+    _usage("absurd_usage", "reply", "10**15 of each", lambda used: dict.fromkeys(used, 10**15)),
 )
 
 _TEXTS = (
     _text(
         "filtered_reply",
-        "content",
+        "reply",
         "an empty text, filtered",
         lambda text: "",
         finish="content_filter",
     ),
     _text(
         "refusal",
-        "content",
+        "reply",
         "a refusal and no content",
         lambda text: None,
         False,

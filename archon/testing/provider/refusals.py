@@ -87,5 +87,5 @@ REFUSALS = (
     _refusal("bad_parameter", "fatal", 400, "unsupported_parameter", "Unsupported: 'top_p'"),
     _refusal("context_length", "content", 400, "context_length_exceeded", _LONG),
     _refusal("filtered_prompt", "content", 400, "content_filter", _FILTERED),
-    Fault("redirect", "malformed", False, _redirect, "307 to a path that would answer"),
+    Fault("redirect", "fatal", False, _redirect, "307 to a path that would answer"),
 )

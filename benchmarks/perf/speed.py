@@ -1,0 +1,106 @@
+"""B1, what a call costs beside the call; and B2, how many can be in flight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archon.benchmarks.perf import rivals
+from archon.benchmarks.perf.figures import Benchmark, Group, Target
+from archon.benchmarks.perf.rig import Client, Options, Scripted, measure
+
+__all__ = ["BARE", "OURS", "overhead", "throughput"]
+
+BARE = Client("aiohttp (floor)", "bare")
+OURS = Client("archon", "ours_http")
+GRAPH = Client("archon graph", "ours_graph")
+BARE_GRAPH = Client("aiohttp (floor)", "bare_graph")
+LITELLM = Client("litellm (floor)", "bare_litellm")
+OURS_LITELLM = Client("archon over litellm", "ours_litellm")
+
+_COSTS = ("cpu_ms", "extra_ms", "per_second", "mb")
+
+
+def overhead(options: Options) -> Benchmark:
+    """B1: latency 0, so that all that is left is what the client does."""
+    found = Benchmark("B1", "Framework overhead per call (latency 0)")
+    others = rivals.clients([r for r in options.rivals if r != "litellm"], options.tell)
+    for flight in (1, 64):
+        clients = [BARE, OURS, *others]
+        found.groups.append(_costs(f"calls, {flight} in flight", clients, flight, 1000, options))
+    for flight in (1, 64):
+        name = f"graphs of 3 calls, {flight} in flight"
+        pair, graph_options = [BARE_GRAPH, GRAPH], {"server": Scripted}
+        found.groups.append(_costs(name, pair, flight, 300, options, **graph_options))
+    pair = [LITELLM, OURS_LITELLM]
+    through = _costs("calls through LiteLLM, 64 in flight", pair, 64, 1000, options)
+    found.groups.append(through)
+    ratio = through.lines[1].ratio(through.floor, "cpu_ms")
+    if ratio:
+        what = "CPU per call over LiteLLM, as a share of bare litellm.acompletion"
+        found.targets.append(Target(what, ratio.median, 1.1))
+    return found
+
+
+def _costs(
+    name: str, clients: list[Client], flight: int, n: int, options: Options, **settings: Any
+) -> Group:
+    job = {"n": options.count(n), "warm": options.count(50), "concurrency": flight}
+    group = measure(
+        name, clients, job, options, shown=_COSTS, compared=("cpu_ms",), latency=0, **settings
+    )
+    _add_extra(group)
+    return group
+
+
+def _add_extra(group: Group) -> None:
+    """Add to each repetition the CPU above the floor's in the same repetition."""
+    floors = [run["cpu_ms"] for run in group.floor.runs]
+    for line in group.lines:
+        runs = zip(line.runs, floors, strict=True)
+        line.runs = [{**run, "extra_ms": run["cpu_ms"] - floor} for run, floor in runs]
+
+
+def throughput(options: Options) -> Benchmark:
+    """B2: latency 200 ms, which only many calls at once can hide."""
+    found = Benchmark("B2", "Throughput at 200 ms")
+    others = rivals.clients(options.rivals, options.tell)
+    clients = [BARE, OURS, *others]
+    for flight, n in ((256, 2048), (1000, 4000), (1000, 4096)):
+        if n == 4096 and options.quick:
+            continue
+        pair = clients if n != 4096 else [BARE, OURS]
+        group = _flights(f"{n:,} calls, {flight:,} in flight", pair, flight, n, options)
+        found.groups.append(group)
+        found.targets += _targets(group, flight, n)
+    group = _flights(
+        "2,048 calls, 256 in flight, 2 % of them 429",
+        [BARE, OURS], 256, 2048, options, faults={"rate_limit": 0.02},
+    )  # fmt: skip
+    found.groups.append(group)
+    return found
+
+
+def _flights(
+    name: str, clients: list[Client], flight: int, n: int, options: Options, **settings: Any
+) -> Group:
+    # Warm-up calls open the connections, which the calls measured then find.
+    job = {"n": options.count(n), "warm": options.count(flight), "concurrency": flight}
+    shown = ("per_second", "peak", "cpu_ms", "mb", "requests")
+    return measure(
+        name, clients, job, options,
+        shown=shown, compared=("per_second", "cpu_ms"), latency=0.2, **settings,
+    )  # fmt: skip
+
+
+def _targets(group: Group, flight: int, n: int) -> list[Target]:
+    ours, figures = group.line(OURS.name), group.line(OURS.name).figures()
+    ratio = ours.ratio(group.floor, "per_second")
+    if n == 4096:
+        return [Target("resident MB for 4,096 calls", figures["mb"].median, 150)]
+    if flight < 1000 or ratio is None:
+        return []
+    share = "requests/s at 1,000 in flight, as a share of bare aiohttp"
+    return [
+        Target(share, ratio.median, 0.7, at_most=False),
+        Target("peak in flight that the server saw", figures["peak"].median, 950, at_most=False),
+    ]

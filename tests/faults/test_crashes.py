@@ -1,0 +1,266 @@
+"""Killed at any point, drained by a signal: the books stay true and nothing is paid twice unknown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import archon
+from archon.crashing import POINTS
+from archon.errors import Stopped
+from archon.gateway import Spending
+from archon.layers import Critique, Generate
+from archon.session import Session
+from archon.testing.provider import Provider, ProviderProcess
+from archon.types import Reply
+from tests.faults import campaign
+from tests.faults.campaign import Campaign, Plan, Tally, Workers
+from tests.faults.conftest import at, each, question, rows, single, whole
+
+
+@pytest.fixture(scope="module")
+def survivor() -> Iterator[ProviderProcess]:
+    with ProviderProcess() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers() as made:
+        yield made
+
+
+def test_every_point_of_a_call_is_in_the_campaign() -> None:
+    assert {*campaign.POINTS, "run.recorded"} == {*POINTS}
+
+
+@pytest.mark.parametrize("point", campaign.POINTS)
+def test_killed_at_a_named_point(
+    survivor: ProviderProcess, workers: Workers, tmp_path: Path, point: str
+) -> None:
+    plan, tally = Plan(requests=24, in_flight=4), Tally()
+    (tmp_path / "whole").mkdir()
+    expected = campaign.uninterrupted(plan, survivor, workers, tmp_path / "whole")
+    killed = Campaign(plan, survivor, workers, tmp_path, tally)
+    for times in (1, 5):
+        assert killed.work(crash=f"{point}:{times}"), "this point is never reached"
+    assert killed.finish() == expected
+    assert not tally.broken
+    assert tally.kills == 2
+    if point in ("reserve.before", "reserve.written"):
+        # At the first time nothing was durable, so nothing can be in doubt; others may have been.
+        assert tally.in_doubt <= 4
+    if point in ("reserve.after", "sent", "received", "settle.written"):
+        assert tally.in_doubt >= 2, "what was reserved must stay on the books"
+
+
+def test_20_kills_at_random() -> None:
+    tally = campaign.run(20, seed=int.from_bytes(os.urandom(4), "big"), per_campaign=7)
+    assert not tally.broken
+    assert tally.kills >= 20
+
+
+@pytest.mark.slow
+def test_200_kills_at_random() -> None:
+    tally = campaign.run(200, seed=1)
+    assert not tally.broken
+    assert tally.in_doubt > 200, "kills must have hit calls in flight"
+
+
+RECORDED = """
+import sys, archon
+from archon.layers import Generate
+url, path = sys.argv[1:]
+model = archon.Model("openai/test", base_url=url + "/v1", max_tokens=32)
+with archon.Session(path) as session:
+    result = archon.run(Generate(model=model, samples=3), "hi", session=session)
+    print([c.text for c in result.candidates], result.paid.calls)
+"""
+
+
+def test_killed_when_the_run_is_on_record(survivor: ProviderProcess, tmp_path: Path) -> None:
+    survivor.set(latency=0, jitter=0, faults={})
+    command = [sys.executable, "-c", RECORDED, survivor.url, str(tmp_path / "pool.db")]
+    armed = {**os.environ, "ARCHON_CRASH": "run.recorded"}
+    assert subprocess.run(command, env=armed, check=False).returncode == -signal.SIGKILL
+    assert single(tmp_path / "pool.db", "SELECT status FROM runs") == "done"
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.strip().endswith(" 0"), "everything was in the pool"
+
+
+# Stopping in good order
+
+
+def _drained(provider: Provider, path: Path, after: float) -> None:
+    """Stop a session with 32 calls in flight and more waiting, and look at what is left."""
+    model = at(provider, concurrency=32)
+    requests = [question(model, f"question {i}") for i in range(100)]
+    with Session(path) as session:
+
+        async def work() -> list[object]:
+            return list(await each(session.gateway(), requests, Spending()))
+
+        stopper = threading.Timer(after, session.stop)
+        stopper.start()
+        outcomes = session.wait(work())
+        stopper.join()
+    stored = sum(isinstance(outcome, Reply) for outcome in outcomes)
+    assert all(isinstance(outcome, Reply | Stopped) for outcome in outcomes), outcomes
+    stats = provider.stats()
+    # Whatever was sent was waited for and kept, and after the stop nothing was sent.
+    assert stats["requests"] == stats["delivered"] == stored < 100
+    assert rows(path, "SELECT state, count(*) FROM attempts GROUP BY state") in (
+        [("done", stored)],
+        [],
+    )
+    assert single(path, "SELECT count(*) FROM replies") == stored
+    assert whole(path)
+
+
+def _drain_often(provider: Provider, folder: Path, trials: int) -> None:
+    chance = random.Random(trials)
+    provider.set(latency=0.03, jitter=0.03)
+    for trial in range(trials):
+        provider.reset()
+        _drained(provider, folder / f"{trial}.db", chance.uniform(0, 0.12))
+
+
+def test_a_stop_leaves_nothing_in_doubt(provider: Provider, tmp_path: Path) -> None:
+    _drain_often(provider, tmp_path, 20)
+
+
+@pytest.mark.slow
+def test_200_stops_leave_nothing_in_doubt(provider: Provider, tmp_path: Path) -> None:
+    _drain_often(provider, tmp_path, 200)
+
+
+def test_a_stopped_run_ends_with_what_it_has(provider: Provider, tmp_path: Path) -> None:
+    provider.set(latency=0.3)
+    model = at(provider, concurrency=32)
+    arch = Generate(model=model, samples=4) >> Critique(model=model)
+    with Session(tmp_path / "pool.db") as session:
+        threading.Timer(0.15, session.stop).start()
+        result = archon.run(arch, "hi", session=session)
+        assert result.cut_short == "stopped"
+        assert len(result.candidates) == 4
+        sent = provider.stats()["requests"]
+        # After the stop the session works again, and takes up where it was cut.
+        assert archon.run(arch, "hi", session=session).cut_short == ""
+        assert provider.stats()["requests"] > sent
+    assert rows(tmp_path / "pool.db", "SELECT DISTINCT state FROM attempts") == [("done",)]
+
+
+def test_a_stop_holds_for_all_threads_until_the_last_one_ends(
+    provider: Provider, tmp_path: Path
+) -> None:
+    provider.set(latency=0.1)
+    model = at(provider)
+    # The one has nothing left to do when it is stopped, the other has a stage to go.
+    provider.set(script=lambda messages, i: "fine", jitter=0.0)
+    short = Generate(model=model)
+    slow = at(provider, headers={"X-Slow": "1"})
+    long = Generate(model=slow, samples=3) >> Critique(model=slow)
+    results: dict[str, archon.Result] = {}
+    with Session(tmp_path / "pool.db") as session:
+
+        def run(name: str, arch: archon.Node) -> None:
+            results[name] = archon.run(arch, name, session=session)
+
+        threads = [
+            threading.Thread(target=run, args=("short", short)),
+            threading.Thread(target=run, args=("long", long)),
+        ]
+        threads[1].start()
+        time.sleep(0.02)
+        provider.set(latency=0.01)
+        threads[0].start()
+        time.sleep(0.02)
+        session.stop()
+        for thread in threads:
+            thread.join()
+    assert results["long"].cut_short == "stopped"
+    critiques = [e for e in provider.log() if e["text"] not in ("short", "long")]
+    assert not critiques
+
+
+def test_a_stop_refuses_those_who_wait_for_the_budget(provider: Provider, tmp_path: Path) -> None:
+    """Room that comes free while draining admits nobody."""
+    provider.set(latency=0.1)
+    model = at(provider)
+    requests = [question(model, f"question {i}") for i in range(6)]
+    room = (requests[0].upper(model.price).tokens or 0) + 60
+    ledger = archon.budget.Ledger(archon.Budget(tokens=room), "paid")
+    with Session(tmp_path / "pool.db") as session:
+
+        async def work() -> list[object]:
+            return list(await each(session.gateway(), requests, Spending((ledger,))))
+
+        threading.Timer(0.05, session.stop).start()
+        outcomes = session.wait(work())
+    assert [type(outcome) for outcome in outcomes[1:]] == [Stopped] * 5
+    assert provider.stats()["requests"] == 1
+
+
+def test_a_stop_does_not_wait_for_a_rate(provider: Provider, tmp_path: Path) -> None:
+    model = at(provider, rpm=6)
+    requests = [question(model, f"question {i}") for i in range(5)]
+    with Session(tmp_path / "pool.db") as session:
+
+        async def work() -> list[object]:
+            return list(await each(session.gateway(), requests))
+
+        threading.Timer(0.1, session.stop).start()
+        began = time.monotonic()
+        outcomes = session.wait(work())
+        assert time.monotonic() - began < 3
+    assert sum(isinstance(outcome, Stopped) for outcome in outcomes) >= 3
+
+
+def test_cutting_instead_of_draining_is_on_the_books(provider: Provider, tmp_path: Path) -> None:
+    """What a second signal does: calls in flight are cut, and each is in doubt and charged."""
+    provider.set(latency=30)
+    model = at(provider, concurrency=16)
+    requests = [question(model, f"question {i:02}") for i in range(40)]
+    path = tmp_path / "pool.db"
+    with Session(path) as session:
+
+        async def work() -> list[object]:
+            return list(await each(session.gateway(), requests))
+
+        future = session.submit(work())
+        while provider.stats()["in_flight"] < 16:
+            time.sleep(0.01)
+        future.cancel()
+        while session.in_flight:
+            time.sleep(0.01)
+    assert rows(path, "SELECT state, count(*) FROM attempts GROUP BY state") == [("indoubt", 16)]
+    upper = requests[0].upper(model.price)
+    assert single(path, "SELECT sum(microusd) FROM attempts") == 16 * (upper.microusd or 0)
+    assert provider.stats()["requests"] == 16
+
+
+def test_asking_again_after_a_cancellation(provider: Provider, tmp_path: Path) -> None:
+    provider.set(latency=0.05)
+    request = question(at(provider), "?")
+    with Session(tmp_path / "pool.db") as session:
+
+        async def work() -> list[object]:
+            gate = session.gateway()
+            first = asyncio.ensure_future(each(gate, [request]))
+            await asyncio.sleep(0.02)
+            first.cancel()
+            await asyncio.sleep(0)
+            return list(await each(gate, [request]))
+
+        [outcome] = session.wait(work())
+    assert isinstance(outcome, Reply), outcome
