@@ -125,7 +125,6 @@ def create(db: Database) -> None:
         },
         pk="id", if_not_exists=True,
     )  # fmt: skip
-    db.table("attempts").create_index(["run"], if_not_exists=True)
     db.table("scopes").create({"name": str, **amounts}, pk="name", if_not_exists=True)
     # One draw is in flight once, whatever process asks.
     db.execute(

@@ -22,6 +22,10 @@ __all__ = ["Gate", "Limits"]
 
 BACKOFF = (0.5, 30.0)
 """Seconds of the first pause and of the longest, before jitter."""
+CROWDED = 0.15
+"""Share of 429s among the latest answers from which there are too many of us."""
+MEMORY = 0.05
+"""Weight of the newest answer in that share."""
 TRIPS = 5
 """So many failures in a row, and no success between them, make the queue wait."""
 BURST = 1.0
@@ -74,9 +78,11 @@ class _Rate:
 class Gate:
     """The way to one provider's model; also, without pauses, that to all of them.
 
-    Requests pass in order of arrival, as many at once as there are places. A 429 halves the
-    places and pauses everybody; successes win the places back one by one. After `TRIPS` failures
-    in a row one request at a time tries whether the provider is back, and the others wait.
+    Requests pass in order of arrival, as many at once as there are places. Where more than
+    `CROWDED` of the answers are 429, the places are halved and everybody pauses; a rarer one is
+    the affair of its own call. Successes win the places back, fast up to half of where it was too
+    much and slowly from there on. After `TRIPS` failures in a row one request at a time tries
+    whether the provider is back, and the others wait.
 
     Args:
         concurrency: places; None is no limit.
@@ -93,7 +99,8 @@ class Gate:
         name: str = "",
     ) -> None:
         self._most = float(concurrency or 1_000_000)
-        self._places = self._most
+        self._places = self._safe = self._most
+        self._crowd = 0.0
         self._requests, self._tokens = _Rate(rpm), _Rate(tpm)
         self._name = name
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -118,7 +125,7 @@ class Gate:
         if "concurrency" in model.model_fields_set:
             most = float(model.concurrency)
             self._most = min(self._most, most) if self._written else most
-            self._places, self._written = self._most, True
+            self._places, self._safe, self._written = self._most, self._most, True
         self._requests.narrow(model.rpm)
         self._tokens.narrow(model.tpm)
 
@@ -203,17 +210,21 @@ class Gate:
         if self._tripped:
             log.info("%s answers again", self._name)
         self._failures, self._tripped = 0, False
+        self._crowd *= 1 - MEMORY
         if self._places < self._most:
-            self._places = min(self._most, self._places + 1.0 / max(1.0, self._places))
+            # A round of as many successes as there are places doubles them, or adds a few.
+            step = 1.0 if self._places < self._safe else 4.0 / self._places
+            self._places = min(self._most, self._places + step)
 
     def _failed(self, error: ModelError) -> None:
         if error.retry_after == 0:  # not the provider's state but what it cannot do
             return
         now = time.monotonic()
-        if error.limited and now >= self._paused_until:
-            self._places = max(1.0, min(self._places, self.busy) / 2)
-            self._pause(error.retry_after or BACKOFF[0])
         if error.limited:
+            self._crowd += MEMORY * (1 - self._crowd)
+            if self._crowd > CROWDED and now >= self._paused_until:
+                self._places = self._safe = max(1.0, min(self._places, self.busy) / 2)
+                self._pause(error.retry_after or BACKOFF[0])
             return
         self._failures += 1
         if self._failures >= TRIPS and now >= self._paused_until:

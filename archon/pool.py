@@ -33,6 +33,9 @@ VERSION = 2
 REMEMBERED = 32 << 20
 """Characters of replies kept in memory beside the file."""
 
+KEYS = 200_000
+"""Keys up to which their hashes are kept in memory, so that a new request needs no look."""
+
 log = logging.getLogger("archon.pool")
 
 
@@ -90,6 +93,7 @@ class Pool:
         self.quarantined = 0
         self._memory: OrderedDict[tuple[str, Draw], tuple[Reply, int]] = OrderedDict()
         self._remembered = 0
+        self._keys: set[int] | None = None
         # The file first: a folder of locks beside a file that cannot be used helps nobody.
         self.store = Store(path, lambda db: _prepare(db, path), new=new)
         try:
@@ -98,14 +102,31 @@ class Pool:
             self.store.close()
             raise
         self._book = Book(self._owner.id, self._owner.alive)
+        self._keys = self._load_keys()
         if self.store.read("SELECT 1 FROM attempts WHERE state = 'inflight' LIMIT 1"):
             self.store.post(WRITE, self._book.bury)
 
-    def get(self, key: str, draws: Sequence[Draw]) -> dict[Draw, Reply]:
-        """Return those of the draws that are there, marked as pooled."""
+    def _load_keys(self) -> set[int] | None:
+        """Return the hashes of the keys in the file, or None if they are too many."""
+        if self.store.read("SELECT count(*) FROM requests")[0][0] > KEYS:
+            return None
+        return {hash(key) for (key,) in self.store.read("SELECT DISTINCT key FROM replies")}
+
+    def _knows(self, key: str) -> bool:
+        """Whether the file may hold a key; one that another process adds is met by `reserve`."""
+        return self._keys is None or hash(key) in self._keys
+
+    def get(self, key: str, draws: Sequence[Draw], *, look: bool = False) -> dict[Draw, Reply]:
+        """Return those of the draws that are there, marked as pooled.
+
+        Args:
+            key: the request's address.
+            draws: which of its samples.
+            look: look into the file even for a key that was not there when it was opened.
+        """
         found = {d: r[0] for d in draws if (r := self._memory.get((key, d))) is not None}
         missing = [draw for draw in draws if draw not in found]
-        if not missing:
+        if not missing or not (look or self._knows(key)):
             return found
         for draw, reply, size in self._from_file(key, missing):
             found[draw] = self._remember(key, draw, reply, size)
@@ -143,6 +164,10 @@ class Pool:
         self.store.post(WRITE, move)
 
     def _remember(self, key: str, draw: Draw, reply: Reply, size: int) -> Reply:
+        if self._keys is not None:
+            self._keys.add(hash(key))
+            if len(self._keys) > KEYS:
+                self._keys = None
         self._memory[key, draw] = reply, size
         self._remembered += size
         while self._remembered > REMEMBERED and len(self._memory) > 1:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from archon import accounting
-from archon.attempts import Full, Reservation
+from archon.attempts import Full, Reservation, Stored
 from archon.budget import Hold, Ledger, hold_all
 from archon.crashing import crash_point
 from archon.errors import ArchonError, BudgetExceeded, ModelError, Stopped
@@ -106,6 +106,10 @@ class _Ticket:
 
 class Busy(Exception):
     """A draw that is in other hands, or waits for a budget that others hold."""
+
+    def __init__(self, why: object = None) -> None:
+        super().__init__()
+        self.why = why
 
 
 class Sender:
@@ -203,11 +207,12 @@ class Sender:
 
     async def _look_elsewhere(self, call: Call, outcomes: dict[Draw, Outcome]) -> None:
         """Wait a little for what is in other hands; a reply that came is taken from the pool."""
-        await self._sleep(random.uniform(*POLL))
-        draws = [draw for draw, outcome in outcomes.items() if isinstance(outcome, Busy)]
-        for draw in draws:
+        waiting = {draw: out.why for draw, out in outcomes.items() if isinstance(out, Busy)}
+        if not all(isinstance(why, Stored) for why in waiting.values()):
+            await self._sleep(random.uniform(*POLL))
+        for draw in waiting:
             del outcomes[draw]
-        for draw, reply in self._pool.get(call.key, draws).items():
+        for draw, reply in self._pool.get(call.key, list(waiting), look=True).items():
             outcomes[draw] = await charge_pooled(call.upper, reply, call.spending)
 
     async def _admit(

@@ -18,6 +18,7 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,8 @@ class Store:
         )
         self._reader = self._open(prepare, new)
         self._read_lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: deque[_Job | None] = deque()
+        self._idle, self._wake = False, queue.SimpleQueue[None]()
         self._thread = threading.Thread(target=self._work, name="archon-store", daemon=True)
         self._thread.start()
 
@@ -232,28 +234,45 @@ class Store:
         if self.broken is not None and not batch.paid:
             raise self.broken
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(batch, row, future))
+        self._add(_Job(batch, row, future))
         return await future
 
     def post(self, batch: Batch, row: Any) -> None:
         """Write a row without waiting for it."""
-        self._jobs.put(_Job(batch, row))
+        self._add(_Job(batch, row))
+
+    def _add(self, job: _Job | None) -> None:
+        self._jobs.append(job)
+        # Waking the writer is dear, and while it works it need not be woken. Two threads that
+        # both see it idle wake it twice, which does no harm.
+        if self._idle:
+            self._idle = False
+            self._wake.put(None)
 
     def _work(self) -> None:
         connection = self._connect()
         stop = False
         while not stop:
-            job = self._jobs.get()
-            jobs: list[_Job] = []
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == GROUP or self._jobs.empty():
-                    break
-                job = self._jobs.get()
-            stop = job is None
-            if jobs or self._kept:
+            jobs, stop = self._next()
+            if jobs or (stop and self._kept):
                 _report(self._commit(connection, jobs))
         connection.close()
+
+    def _next(self) -> tuple[list[_Job], bool]:
+        """Wait for jobs; return a group of them, and whether it is the last."""
+        if not self._jobs:
+            self._idle = True
+            # Looked at again: what was added before the line above has woken nobody.
+            if not self._jobs:
+                self._wake.get()
+            self._idle = False
+        jobs: list[_Job] = []
+        while self._jobs and len(jobs) < GROUP:
+            job = self._jobs.popleft()
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+        return jobs, False
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> _Answers:
         """Write a group in one transaction and return what to tell whom."""
@@ -349,7 +368,7 @@ class Store:
 
     def close(self) -> None:
         """Write what is queued and close the file; a damaged one is moved aside."""
-        self._jobs.put(None)
+        self._add(None)
         self._thread.join()
         self._reader.close()
         if self._damaged:

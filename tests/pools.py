@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from archon import upkeep
 from archon.attempts import Reservation
+from archon.errors import ConfigError
 from archon.model import Draw, Model, Request
 from archon.plain import canonical
 from archon.pool import Pool, reply_row
@@ -96,3 +99,20 @@ def break_pages(path: Path, first: int, last: int) -> None:
         for page in range(first, last):
             file.seek(page * size)
             file.write(b"\xff" * size)
+
+
+def exported(path: Path, model: str = "", run: str = "") -> bytes:
+    """Return an export."""
+    with upkeep.reading(path) as db:
+        return "".join(f"{line}\n" for line in upkeep.Export(db, model, run)).encode()
+
+
+def _fail(error: ConfigError) -> None:
+    """End an import."""
+    raise error
+
+
+def imported(path: Path, lines: bytes, refused: list[str] | None = None) -> upkeep.Imported:
+    """Import lines; what is refused is collected, or ends it."""
+    refuse = _fail if refused is None else lambda error: refused.append(str(error))
+    return upkeep.import_replies(path, upkeep.read_lines(io.BytesIO(lines), "x.jsonl"), refuse)

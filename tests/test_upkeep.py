@@ -2,65 +2,36 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from archon import upkeep
-from archon.errors import ConfigError, StoreError
-from archon.model import Draw, address
+from archon.errors import StoreError
+from archon.model import Draw
 from archon.plain import canonical
 from archon.pool import Pool, checksum
-from archon.types import JsonPart, Reply, TextPart, ToolCall, Usage
-from archon.upkeep import importing
+from archon.types import Reply
 from archon.upkeep.opening import alive, open_readonly
-from tests.pools import PAID, break_pages, contents, fill, put, request, reserve, sql
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-counts = st.none() | st.integers(0, 10**20)
-usages = st.builds(
-    Usage, st.integers(0, 9), counts, counts, counts, st.none() | st.floats(0, 1e9), counts
+from tests.pools import (
+    break_pages,
+    contents,
+    exported,
+    fill,
+    imported,
+    request,
+    reserve,
+    sql,
 )
-replies = st.builds(
-    Reply,
-    st.lists(
-        st.builds(TextPart, texts)
-        | st.builds(JsonPart, texts)
-        | st.builds(ToolCall, texts, texts, texts),
-        max_size=3,
-    ).map(tuple),
-    model=st.sampled_from(["fake/a", "fake/b", "näive/模型"]),
-    finish=st.sampled_from(["stop", "length", "refusal", "filter", "timeout", "tool_calls"]),
-    reasoning=texts,
-    usage=usages,
-    verdict_probs=st.lists(st.tuples(texts, st.floats(0, 1)), max_size=2).map(tuple),
-)
-
-
-def exported(path: Path, model: str = "", run: str = "") -> bytes:
-    with upkeep.reading(path) as db:
-        return "".join(f"{line}\n" for line in upkeep.Export(db, model, run)).encode()
-
-
-def fail(error: ConfigError) -> None:
-    raise error
-
-
-def imported(path: Path, lines: bytes, refused: list[str] | None = None) -> upkeep.Imported:
-    refuse = fail if refused is None else lambda error: refused.append(str(error))
-    return upkeep.import_replies(path, upkeep.read_lines(io.BytesIO(lines), "x.jsonl"), refuse)
 
 
 @pytest.fixture
@@ -68,149 +39,6 @@ def pool(tmp_path: Path) -> Path:
     path = tmp_path / "pool.db"
     fill(path)
     return path
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), replies), max_size=8))
-def test_what_is_exported_is_imported_as_it_was(rows: list[tuple[int, int, Reply]]) -> None:
-    unique = {(i, j): (request(i), Draw(i, j), reply) for i, j, reply in rows}
-    with tempfile.TemporaryDirectory() as folder:
-        first, second = Path(folder, "a.db"), Path(folder, "b.db")
-        put(first, unique.values())
-        lines = exported(first)
-        assert len(lines.splitlines()) == len(unique) + 1
-        assert imported(second, lines).new == len(unique)
-        assert contents(second) == contents(first)
-        assert imported(second, lines + lines) == upkeep.Imported(0, 2 * len(unique), 0)
-        with closing(Pool(second)) as pool:
-            for asked, draw, reply in unique.values():
-                found = pool.get(asked.key(), [draw])[draw]
-                assert found.to_json() == reply.to_json()
-        assert sql(second, "SELECT count(*) FROM attempts") == [(0,)]
-
-
-def test_a_line_says_what_was_paid(pool: Path) -> None:
-    header, *lines = map(json.loads, exported(pool).splitlines())
-    assert header == {"archon_pool": upkeep.FORMAT}
-    assert len(lines) == 6
-    for line in lines:
-        assert line["key"] == address(canonical(line["request"]))
-        assert line["paid"] == PAID.to_json()
-        assert line["model"] == line["reply"]["model"] == "fake/a"
-
-
-def test_export_of_a_model_and_of_a_run(pool: Path) -> None:
-    fill(pool, 1, 3, model="fake/b", run="run-2")
-    assert len(exported(pool, model="fake/b").splitlines()) == 4
-    assert len(exported(pool, run="run-1").splitlines()) == 7
-    assert len(exported(pool, "fake/b", "run-1").splitlines()) == 1
-
-
-def test_a_draw_paid_twice_is_one_line(pool: Path) -> None:
-    sql(pool, "DELETE FROM replies WHERE draw = 1")
-    fill(pool)
-    assert len(exported(pool).splitlines()) == 7
-
-
-LINE = {
-    "key": request(0).key(), "request": request(0).content(), "member": 0, "draw": 0,
-    "reply": Reply.of("yes", model="fake/a").to_json(), "model": "fake/a", "created": 1.0,
-}  # fmt: skip
-
-
-@given(st.lists(st.binary(max_size=60) | st.text(max_size=60).map(lambda t: t.encode(
-    "utf-8", "replace")), max_size=4), st.binary(max_size=9))  # fmt: skip
-@example([b"[" * 100_000], b"")
-@example([b'{"a":' * 1000], b"")
-@example([b"1" * 5000], b"\r")
-@example([b'{"archon_pool":1}', b'{"archon_pool":' + b"9" * 5000 + b"}"], b"")
-@example([json.dumps({**LINE, "created": float("nan")}).encode()], b"\n")
-@example([json.dumps({**LINE, "request": {"a": float("inf")}}).encode()], b"\n")
-@example([json.dumps({**LINE, "request": {"a": "\ud800"}}).encode()], b"\n")
-def test_no_bytes_crash_the_parser_and_nothing_is_half_imported(
-    lines: list[bytes], end: bytes
-) -> None:
-    good = canonical(LINE).encode()
-    text = b"\n".join([canonical({"archon_pool": 1}).encode(), good, *lines]) + end
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "pool.db")
-        said = ""
-        try:
-            done = imported(path, text)
-        except ConfigError as error:
-            said = str(error)
-        assert said.startswith("x.jsonl:") if said else (done.new, done.refused) == (1, 0)
-        assert path.exists() != bool(said)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"key": "0" * 32}, "key: not the address of this request, which is '"),
-        ({"key": "A" * 32}, "key: String should match"),
-        ({"key": request(0).key() + "\n"}, "key: String should match"),
-        ({"request": {**LINE["request"], "seed": 1}}, "key: not the address"),  # type: ignore[dict-item]
-        ({"request": "text"}, "request: "),
-        ({"draw": -1}, "draw: "),
-        ({"draw": 1 << 63}, "draw: "),
-        ({"draw": True}, "draw: "),
-        ({"member": "0"}, "member: "),
-        ({"created": -1.0}, "created: "),
-        ({"model": "fake/b"}, "model: 'fake/b', but the reply is by 'fake/a'"),
-        ({"reply": {}}, "reply.parts: Field required"),
-        ({"reply": {**LINE["reply"], "finish": "never"}}, "reply.finish: "),  # type: ignore[dict-item]
-        ({"reply": {**LINE["reply"], "extra": 1}}, "reply.extra: Extra"),  # type: ignore[dict-item]
-        ({"paid": {"calls": -1}}, "paid.calls: "),
-        ({"more": 1}, "more: Extra inputs are not permitted, got 1"),
-    ],
-)  # fmt: skip
-def test_a_line_that_is_not_right_is_refused(
-    pool: Path, change: dict[str, Any], message: str
-) -> None:
-    before = contents(pool)
-    good = canonical({**LINE, "draw": 9})
-    text = "\n".join([canonical({"archon_pool": 1}), good, canonical({**LINE, **change})]).encode()
-    with pytest.raises(ConfigError) as caught:
-        imported(pool, text)
-    assert str(caught.value).startswith(f"x.jsonl:3: {message}")
-    assert contents(pool) == before
-    refused: list[str] = []
-    assert imported(pool, text, refused) == upkeep.Imported(1, 0, 1)
-    assert refused == [str(caught.value)]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"", "x.jsonl: empty; an export"),
-        (b"{}\n", "x.jsonl:1: not an export"),
-        (b"\x00\x01", "x.jsonl:1: neither an export"),
-        (b'{"archon_pool":2}\n', "x.jsonl:1: an export of another format: {'archon_pool': 2}"),
-        (b'{"archon_pool":1}\n{"archon_pool":[]}\n', "x.jsonl:2: an export of another format"),
-    ],
-)
-def test_what_is_no_export_is_said(tmp_path: Path, text: bytes, message: str) -> None:
-    for refused in (None, []):
-        with pytest.raises(ConfigError) as caught:
-            imported(tmp_path / "pool.db", text, refused)
-        assert str(caught.value).startswith(message)
-    assert list(tmp_path.glob("pool*")) == []
-
-
-def test_a_line_that_is_too_long_is_not_read_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importing, "LINE", 1 << 20)
-    text = b'{"archon_pool":1}\n' + b"x" * (5 << 20) + b"\n" + canonical(LINE).encode() + b"\n"
-    refused: list[str] = []
-    assert imported(tmp_path / "pool.db", text, refused) == upkeep.Imported(1, 0, 1)
-    assert refused == ["x.jsonl:2: longer than 1 MiB, which no reply is"]
-
-
-def test_a_reply_that_is_there_stays(pool: Path) -> None:
-    before = contents(pool)
-    text = "\n".join([canonical({"archon_pool": 1}), canonical(LINE)]).encode()
-    assert imported(pool, text) == upkeep.Imported(0, 1, 0)
-    assert contents(pool) == before
 
 
 def _from(source: Path, target: Path) -> tuple[upkeep.Imported, list[str]]:
@@ -250,7 +78,8 @@ def test_forged_and_damaged_rows_of_another_pool_are_refused(pool: Path, tmp_pat
 
 def test_what_is_left_of_a_damaged_pool_is_imported(tmp_path: Path) -> None:
     path, target = tmp_path / "pool.db", tmp_path / "other.db"
-    fill(path, 40, 5, text="long " * 200)
+    fill(path, 40, 5, text="long " * 700)
+    sql(path, "VACUUM")  # one table after the other: nearly all pages are of replies
     whole = set(contents(path))
     pages = path.stat().st_size // 4096
     break_pages(path, pages // 3, pages // 3 + 8)
@@ -300,8 +129,6 @@ def test_older_and_newer_schemas(pool: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="newer archon"):
         exported(pool)
     for key, member, draw, text in sql(pool, "SELECT key, member, draw, reply FROM replies"):
-        import hashlib
-
         old = hashlib.sha256(str(text).encode()).hexdigest()[:16]
         where = "WHERE key = ? AND member = ? AND draw = ?"
         sql(pool, f"UPDATE replies SET checksum = ? {where}", (old, key, member, draw))
@@ -482,11 +309,14 @@ def test_everything_works_while_another_process_writes(pool: Path, tmp_path: Pat
 
 def test_a_file_held_by_another_is_said(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archon.upkeep.opening.BUSY", 0.1)
+    monkeypatch.setattr("archon.upkeep.pruning.PATIENCE", 10)
     with closing(sqlite3.connect(pool, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert exported(pool).count(b"\n") == 7
         with pytest.raises(StoreError, match="another process held it"):
             upkeep.prune(pool, upkeep.Which())
+        with pytest.raises(StoreError, match="another process held it"):
+            upkeep.compact(pool)
 
 
 def test_reading_makes_no_file(tmp_path: Path, pool: Path) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["pool"]
 
+_TABLE_FITS = 130
+"""Columns of the terminal from which a table holds a model in one line."""
 _SHOWN = 20
 """Attempts in flight that `list` shows."""
 
@@ -59,13 +61,29 @@ def list_(given: pool_files.PoolFile = None, as_json: common.AsJson = False) -> 
 def _print_models(found: Overview) -> None:
     if not found.models:
         return
+    out = common.console()
+    rows = (*found.models, found.total)
+    if out.width < _TABLE_FITS:
+        for figures in rows:
+            typer.echo(_lines(figures))
+        return
     table = common.table(
         "model", "requests", "replies", "size", "paid calls", "tokens in", "tokens out", "paid",
         "oldest", "newest",
     )  # fmt: skip
-    for figures in (*found.models, found.total):
+    for figures in rows:
         table.add_row(*_cells(figures))
-    common.console().print(table, markup=False)
+    out.print(table, markup=False)
+
+
+def _lines(figures: Figures) -> str:
+    size = pool_files.size_words(figures.bytes)
+    dates = f", {_day(figures.oldest)} to {_day(figures.newest)}" if figures.replies else ""
+    return (
+        f"{figures.model or 'unknown'}\n"
+        f"  {figures.replies:,} replies ({size}) to {figures.requests:,} requests{dates}\n"
+        f"  paid {common.spent(figures.paid)}"
+    )
 
 
 def _cells(figures: Figures) -> list[str]:

@@ -98,7 +98,8 @@ def prune(
 ) -> None:
     """Take out replies by model and age, or those in quarantine; what was paid stays known.
 
-    A reply goes if all options apply to it. It is paid for again when it is needed.
+    A reply goes if --model, --older-than and --keep-runs all apply to it, as far as they are
+    given. It is paid for again when it is needed.
     """
     from archon import upkeep
 

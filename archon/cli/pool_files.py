@@ -130,7 +130,7 @@ def export(
 def _write(found: Export, out: BinaryIO) -> None:
     with watching() as watch:
         for line in watch(found, found.total() + 1, "replies"):
-            out.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+            out.write(f"{line}\n".encode())
     out.flush()
 
 

@@ -24,6 +24,8 @@ LINE = 64 << 20
 """Bytes that a line has at most."""
 _SHOWN = 60
 """Characters of a wrong value that an error shows."""
+_BREAKS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+"""Characters that JSON lets stand, but at which some readers of lines would break one."""
 _INT64 = (1 << 63) - 1
 
 
@@ -183,4 +185,4 @@ def row_line(row: sqlite3.Row | tuple[Any, ...]) -> str:
     }  # fmt: skip
     if paid is not None:
         data["paid"] = paid
-    return canonical(data)
+    return canonical(data).translate(_BREAKS)

@@ -28,7 +28,9 @@ _MAGIC = b"SQLite format 3\0"
 
 
 def is_database(path: Path) -> bool:
-    """Return whether a file begins as SQLite's files do."""
+    """Return whether a file begins as SQLite's files do; a pipe is not looked into."""
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(_MAGIC)) == _MAGIC

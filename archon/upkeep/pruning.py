@@ -12,6 +12,8 @@ from archon.upkeep.opening import alive, failure, transaction, writing
 
 __all__ = ["Pruned", "Which", "compact", "foresee", "prune"]
 
+PATIENCE = 2000
+"""Milliseconds to wait for others before the file keeps its size: that can be done later."""
 _KEPT = (
     "(key, member, draw) NOT IN (SELECT key, member, draw FROM attempts WHERE run IN"
     " (SELECT id FROM runs ORDER BY started DESC LIMIT ?))"
@@ -117,7 +119,7 @@ def compact(path: Path) -> None:
         if any(alive(path, owner) for (owner,) in owners.fetchall()):
             raise StoreError("another process has calls in flight")
         try:
-            db.execute("PRAGMA busy_timeout=2000")
+            db.execute(f"PRAGMA busy_timeout={PATIENCE}")
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.OperationalError as error:

@@ -27,6 +27,10 @@ BENCHMARKS: dict[str, Callable[[Options], Benchmark]] = {
 }
 
 
+_WIDE = 160
+"""Columns of a table that is written to a file."""
+
+
 def run(
     names: Sequence[str], options: Options, done: Callable[[Benchmark], None] = lambda found: None
 ) -> dict[str, Any]:
@@ -65,10 +69,12 @@ def main(
     chosen = _known([name.upper() for name in which or BENCHMARKS], BENCHMARKS, "benchmark")
     others = _known([name for name in names.split(",") if name], rivals.RIVALS, "rival")
     errors, console = Console(stderr=True), Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
     options = Options(
         repeat or (1 if quick else 5),
         quick,
-        scale or (0.25 if quick else 1.0),
+        scale or (0.2 if quick else 1.0),
         others,
         lambda what: errors.print(what, style="dim", highlight=False),
     )

@@ -73,7 +73,7 @@ def starts(options: Options) -> Benchmark:
 def _start(python: str, code: str) -> Found:
     with tempfile.TemporaryDirectory(prefix="archon-perf-") as folder:
         pool = str(Path(folder) / "pool.db")
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 (our own words)
             [sys.executable, "-I", "-S", str(_LAUNCH), python, "-c", _COUNT + code, pool],
             capture_output=True,
             text=True,

@@ -10,15 +10,17 @@ from archon.benchmarks.perf.figures import Benchmark, Figure, Group, Line
 __all__ = ["show"]
 
 _WORDS = {
-    "cpu_ms": "CPU ms/call",
+    "cpu_ms": "CPU ms",
     "extra_ms": "above floor",
     "per_second": "calls/s",
-    "peak": "peak at server",
+    "peak": "peak",
     "mb": "RSS MB",
     "cpu": "CPU s",
     "wall": "wall s",
     "first": "first, s",
     "disk_mb": "MB",
+    "memory_ms": "memory ms",
+    "disk_ms": "disk ms",
     "first_call_s": "first new call, s",
 }
 
@@ -34,6 +36,7 @@ def show(console: Console, found: Benchmark) -> None:
         console.print(
             f"{sign} {target.what}: {target.value:.3g} ({relation} {target.limit:g})",
             highlight=False,
+            soft_wrap=True,
         )
 
 

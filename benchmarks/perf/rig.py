@@ -81,7 +81,7 @@ class Client:
         """
         whole = {"prompt": PROMPT, "max_tokens": MAX_TOKENS, "core": CLIENT_CORE, **job}
         whole |= {**self.job, "client": self.program}
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 (ours)
             self.command(),
             input=json.dumps(whole),
             capture_output=True,

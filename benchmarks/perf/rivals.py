@@ -57,8 +57,8 @@ def _environment(name: str, packages: Sequence[str], tell: Callable[[str], None]
     python, ready = home / "bin" / "python", home / ".ready"
     if not ready.exists():
         tell(f"installing {' '.join(packages)} into {home}")
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *packages], check=True)
+        for command in ([sys.executable, "-m", "venv", str(home)], [*pip, *packages]):
+            subprocess.run(command, check=True)  # noqa: S603 (names and versions are ours)
         ready.touch()
     return str(python)

@@ -65,7 +65,7 @@ def _waves(name: str, yaml: str, waves: tuple[int, ...], options: Options) -> Gr
         for what, limit in (("default", 32), ("tuned", 64)):
             said = f"{other.name}, {what}"
             clients.append(Client(said, other.program, other.python, {"limit": limit}))
-    job = {"whole": True, "waves": waves, "rounds": options.count(5)}
+    job = {"whole": True, "waves": waves, "rounds": 1 if options.quick else 5}
     return measure(
         name, clients, job, options,
         shown=("wall", "first", "peak", "mb"), compared=("wall",),

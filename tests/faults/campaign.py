@@ -140,7 +140,10 @@ class _Books:
             db = sqlite3.connect(copy)
             self.whole = db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
             made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts'").fetchone()
-            self.attempts, self.replies, self.texts, self.scopes = [], {}, {}, []
+            self.attempts: list[Any] = []
+            self.replies: dict[Any, Any] = {}
+            self.texts: dict[str, str] = {}
+            self.scopes: list[Any] = []
             if made:
                 self._read(db)
             db.close()

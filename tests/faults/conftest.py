@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import sqlite3
+import time
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -135,3 +136,11 @@ def quiet_litellm() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         litellm_errors.library()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something to come true."""
+    limit = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < limit, "it never came true"
+        time.sleep(0.005)

@@ -129,6 +129,8 @@ model = Model("openai/test", base_url=url + "/v1", max_tokens=100, concurrency=3
 async def main():
     pool = Pool(path)
     gate = Gateway(pool)
+    print("ready", flush=True)
+    sys.stdin.readline()
     ledger = Ledger(Budget(tokens=8000), "paid", name="both")
     requests = [Request(model, (Message("user", f"question {first + i}"),)) for i in range(200)]
     await asyncio.gather(*(gate.draw(r, [Draw(0, 0)], Spending((ledger,))) for r in requests))
@@ -140,11 +142,23 @@ asyncio.run(main())
 
 
 def test_one_budget_over_two_processes(provider: Provider, tmp_path: Path) -> None:
-    provider.set(faults=FAULTY, latency=0.005)
+    provider.set(faults=FAULTY, latency=0.05)
     path = tmp_path / "pool.db"
     command = [sys.executable, "-c", WORKER, provider.url, str(path)]
-    workers = [subprocess.Popen([*command, str(first)]) for first in (0, 1000)]
-    assert [worker.wait(60) for worker in workers] == [0, 0]
+    pipe = subprocess.PIPE
+    workers = [
+        subprocess.Popen([*command, str(first)], stdin=pipe, stdout=pipe) for first in (0, 1000)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write(b"\n")
+        worker.stdin.flush()
+    for worker in workers:
+        worker.communicate(timeout=60)
+    assert [worker.returncode for worker in workers] == [0, 0]
     [(into, out)] = rows(path, "SELECT input_tokens, output_tokens FROM scopes")
     spent = into + out
     assert (_billed(provider).tokens or 0) <= spent <= 8000
@@ -155,9 +169,7 @@ def test_one_budget_over_two_processes(provider: Provider, tmp_path: Path) -> No
     assert booked == spent
 
 
-def test_a_named_budget_remembers_what_was_spent_before(
-    provider: Provider, tmp_path: Path
-) -> None:
+def test_a_named_budget_remembers_what_was_spent_before(provider: Provider, tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
 
     def ask(first: int) -> list[Outcome]:

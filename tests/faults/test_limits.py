@@ -1,4 +1,4 @@
-"""Limits against a provider that has its own: places come back, rates hold, outages are waited for."""
+"""Limits against a provider that has its own: places come back, rates hold, outages end."""
 
 from __future__ import annotations
 
@@ -162,10 +162,10 @@ def test_places_come_back_after_an_overload() -> None:
         gate = Gate(32)
         for _ in range(32):
             await gate.enter()
-        busy = ModelError("429", kind="transient", retry_after=0.01, limited=True)
+        busy = ModelError("429", kind="transient", retry_after=0.3, limited=True)
         for _ in range(32):
             gate.leave(0, busy)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.35)
         assert gate._allowed == 16, "a burst of refusals counts once"
         for _ in range(600):
             await gate.enter()

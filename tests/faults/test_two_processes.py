@@ -1,4 +1,4 @@
-"""Two processes on one pool: what one pays for, the other does not, and the dead hold nothing up."""
+"""Two processes on one pool: nothing is paid twice, and the dead hold nothing up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from archon.pool import Pool
 from archon.testing.provider import Provider
-from tests.faults.conftest import at, question, right, rows, single, whole
+from tests.faults.conftest import at, question, right, rows, single, until, whole
 
 WORKER = """
 import asyncio, json, sys
@@ -104,7 +104,7 @@ def test_the_living_take_over_from_the_dead(provider: Provider, tmp_path: Path) 
     first, second = Worker(provider, path, 5), Worker(provider, path, 5)
     first.ready()
     first.start()
-    _until(lambda: provider.stats()["in_flight"] == 5)
+    until(lambda: provider.stats()["in_flight"] == 5)
     second.ready()
     second.start()
     time.sleep(0.5)
@@ -127,7 +127,7 @@ def test_a_process_that_hangs_is_not_taken_for_dead(provider: Provider, tmp_path
     first.ready()
     second.ready()
     first.start()
-    _until(lambda: provider.stats()["in_flight"] == 3)
+    until(lambda: provider.stats()["in_flight"] == 3)
     first.process.send_signal(signal.SIGSTOP)
     second.start()
     time.sleep(1.0)
@@ -145,7 +145,7 @@ def test_a_pool_opened_by_another_process_meanwhile_buries_nobody(
     worker = Worker(provider, path, 4)
     worker.ready()
     worker.start()
-    _until(lambda: provider.stats()["in_flight"] == 4)
+    until(lambda: provider.stats()["in_flight"] == 4)
     Pool(path).close()
     assert len(worker.result()) == 4
     assert rows(path, "SELECT DISTINCT state FROM attempts") == [("done",)]
@@ -165,10 +165,3 @@ def test_many_processes_may_make_the_same_file(
     got = [worker.result() for worker in workers]
     assert got == [got[0]] * count
     assert provider.stats()["requests"] == 10
-
-
-def _until(holds: Any) -> None:
-    limit = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < limit, "it never came true"
-        time.sleep(0.01)

@@ -1,7 +1,11 @@
-"""The floor: aiohttp as it comes, without limits; body to JSON, post, JSON to text."""
+"""The floor: aiohttp as it comes, without limits: body to JSON, post, JSON to text.
+
+A call that is refused with a 429 waits as long as it is told, by itself, and is made again.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,11 +25,12 @@ async def calls(job: dict[str, Any]) -> AsyncIterator[Callable[[int], Awaitable[
         async def call(number: int) -> str:
             messages = [{"role": "user", "content": job["prompt"].format(number)}]
             body = {"model": "scripted", "max_tokens": job["max_tokens"], "messages": messages}
-            while True:
-                async with session.post(url, data=json.dumps(body).encode()) as response:
-                    data = await response.json()
-                    if response.status != 429:
-                        text: str = data["choices"][0]["message"]["content"]
-                        return text
+            async with session.post(url, data=json.dumps(body).encode()) as response:
+                data = await response.json()
+            if response.status == 429:
+                await asyncio.sleep(float(response.headers["Retry-After"]))
+                return await call(number)
+            text: str = data["choices"][0]["message"]["content"]
+            return text
 
         yield call

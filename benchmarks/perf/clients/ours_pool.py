@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,13 @@ class _Asker:
 
     def asked(self) -> int:
         """Return how many requests the server has seen."""
-        url = self.job["url"].removesuffix("/v1") + "/stats"
-        with urllib.request.urlopen(url) as answer:
-            return int(json.load(answer)["requests"])
+        host = self.job["url"].removeprefix("http://").removesuffix("/v1")
+        connection = http.client.HTTPConnection(host)
+        try:
+            connection.request("GET", "/stats")
+            return int(json.load(connection.getresponse())["requests"])
+        finally:
+            connection.close()
 
 
 async def work(job: dict[str, Any]) -> dict[str, Any]:
