@@ -228,10 +228,14 @@ class Book:
     def _forget(self, db: sqlite3.Connection, rows: list[Reservation]) -> list[None]:
         """Take back what was reserved and never sent."""
         for row in rows:
-            if not row.id:
-                continue
             self._mine.discard(row.id)
-            db.execute("DELETE FROM attempts WHERE id = ?", (row.id,))
+            gone = db.execute(
+                "DELETE FROM attempts WHERE id = ? AND sent = ? AND key = ? AND member = ?"
+                " AND draw = ? AND state = 'inflight'",
+                (row.id, row.sent, row.key, *row.draw),
+            )
+            if not gone.rowcount:  # it was never written, and the id may be another's by now
+                continue
             scopes = _Scopes(db, row.scopes)
             scopes.add(row.scopes, row.upper, sign=-1)
             scopes.write()

@@ -26,6 +26,8 @@ CROWDED = 0.15
 """Share of 429s among the latest answers from which there are too many of us."""
 MEMORY = 0.05
 """Weight of the newest answer in that share."""
+LONGEST = 300.0
+"""Seconds of the longest pause, whatever a provider asks for: then one request tries again."""
 TRIPS = 5
 """So many failures in a row, and no success between them, make the queue wait."""
 BURST = 1.0
@@ -234,6 +236,7 @@ class Gate:
             self._pause(max(error.retry_after or 0.0, random.uniform(longest / 2, longest)))
 
     def _pause(self, seconds: float) -> None:
+        seconds = min(seconds, LONGEST)
         self._paused_until = time.monotonic() + seconds
         log.info("%s is asked again in %.1f s, %d at once", self._name, seconds, self._places)
         self._wake_later()

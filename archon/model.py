@@ -95,7 +95,7 @@ class Model(BaseModel):
     )
     base_url: str | None = None
     api_key_env: str | None = Field(None, description="name of the variable that holds the key")
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)  # may hold keys
     price: Price | None = Field(None, description="US dollars per million tokens, if not listed")
     profile: str = Field("", description="which templates it gets; empty: by its name")
     fallbacks: tuple[str, ...] = Field((), description="models to try when this one cannot answer")

@@ -86,6 +86,8 @@ class Session:
                 for old in [known for known in self._gateways if known.is_closed()]:
                     del self._gateways[old]
                 self._gateways[loop] = Gateway(self.pool, self._backends, self._limits)
+                if self.stopped:
+                    self._gateways[loop].stop()
             return self._gateways[loop]
 
     def spending(

@@ -276,6 +276,13 @@ class Store:
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> _Answers:
         """Write a group in one transaction and return what to tell whom."""
+        if self.broken is not None:
+            # Nothing is admitted any more, not even what was asked for before it broke.
+            rest = [job for job in jobs if not job.batch.paid]
+            if rest:
+                paid = [job for job in jobs if job.batch.paid]
+                answers = self._commit(connection, paid) if paid else []
+                return answers + _answers(rest, [self.broken] * len(rest))
         group = [*self._kept, *jobs]
         try:
             results = self._transact(connection, group)

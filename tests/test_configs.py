@@ -63,7 +63,9 @@ def fake() -> Fake:
 
 @pytest.fixture
 def session(fake: Fake) -> Iterator[archon.Session]:
-    with archon.Session(pool=None, backends={"http": fake, "litellm": fake, "local": fake}) as session:
+    with archon.Session(
+        pool=None, backends={"http": fake, "litellm": fake, "local": fake}
+    ) as session:
         yield session
 
 

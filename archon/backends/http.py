@@ -26,7 +26,7 @@ from archon.backends.streaming import LARGEST, Cut
 from archon.errors import ConfigError, ModelError, ModelNotFound, did_you_mean
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
 from archon.redaction import guard_logs, remember
-from archon.types import Json
+from archon.types import Json, Reply
 
 __all__ = ["HTTP"]
 
@@ -140,7 +140,8 @@ class HTTP:
             return [broken(name, error)] * count
         whole = route.endpoint.prefix == "mistral" and route.chat
         outcomes = read(body, request, count, self.price(request.model), whole=whole)
-        if count > 1 and getattr(outcomes[-1], "retry_after", None) == 0.0:
+        fewer = getattr(outcomes[-1], "retry_after", None) == 0.0
+        if fewer and isinstance(outcomes[0], Reply):  # a broken answer says nothing about `n`
             route.refuses.add("n")
         return outcomes
 

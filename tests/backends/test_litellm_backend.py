@@ -393,7 +393,9 @@ def test_retry_after(server: Server, value: str, least: float, most: float) -> N
 
 
 @pytest.mark.parametrize(
-    "value", [None, "soon", "0", "nan", "inf", formatdate(time.time() - 60, usegmt=True)]
+    "value",
+    [None, "soon", "0", "nan", "inf", formatdate(time.time() - 60, usegmt=True)],
+    ids=["none", "a word", "zero", "nan", "infinite", "a minute ago"],
 )
 def test_no_retry_after(server: Server, value: str | None) -> None:
     server.status, server.answer = fault(429)
@@ -492,7 +494,7 @@ def exceptions() -> dict[str, tuple[Callable[[], Exception], str, bool]]:
         "Timeout": ("transient", True),
         "PermissionDeniedError": ("fatal", False),
         "RateLimitError": ("transient", False),
-        "ContextWindowExceededError": ("fatal", False),
+        "ContextWindowExceededError": ("content", False),
         "PaymentRequiredError": ("fatal", False),
         "RejectedRequestError": ("content", False),
         "ContentPolicyViolationError": ("content", False),

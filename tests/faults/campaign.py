@@ -6,7 +6,7 @@ A campaign is a list of distinct draws and a provider that survives. A worker dr
 several in flight, is killed by SIGKILL at a named point of the code or at a random time, and is
 started again until it gets through. After every kill and at the end `_Books` checks that
 
-- no reply that was stored is lost or asked for again,
+- no reply that was stored is lost or asked for again, and none was seen that is not stored,
 - the provider served no request that was not reserved before,
 - what is in doubt is on the books, and no more than was in flight,
 - provider's bill <= ledger <= budget, and the file is whole.
@@ -177,6 +177,7 @@ class Campaign:
     ) -> None:
         self._plan, self._provider, self._workers, self._tally = plan, provider, workers, tally
         self._path, self._out = folder / "pool.db", folder / "replies.json"
+        self._seen = folder / "seen"
         self._stored: dict[Any, Any] = {}
         self._in_doubt = 0
         faults = FAULTS if plan.faulty else {}
@@ -190,8 +191,8 @@ class Campaign:
         texts = [f"question {i}" for i in range(plan.requests)]
         ended = self._workers.run(
             url=self._provider.url, path=str(self._path), out=str(self._out), texts=texts,
-            in_flight=plan.in_flight, draws=plan.draws, budget=plan.budget, crash=crash,
-            after=after,
+            seen=str(self._seen), in_flight=plan.in_flight, draws=plan.draws, budget=plan.budget,
+            crash=crash, after=after,
         )  # fmt: skip
         if ended["killed"]:
             self._tally.kills += 1
@@ -226,6 +227,10 @@ class Campaign:
         for place, row in self._stored.items():
             if books.replies.get(place) != row:
                 self._say(f"a stored reply is lost or changed: {place}")
+        for line in self._seen.read_text().splitlines() if self._seen.exists() else ():
+            key, number = line.split()
+            if (key, 0, int(number)) not in books.replies:
+                self._say(f"a reply was seen before it was stored: {line}")
         self._stored = books.replies
         self._ends_with_done(books)
         self._bill(books)

@@ -52,8 +52,16 @@ async def draw_all(job: dict[str, Any]) -> list[Any]:
         scopes = (Ledger(Budget(tokens=job["budget"]), "paid", name="campaign"),)
     draws = [Draw(0, number) for number in range(job["draws"])]
     spending = Spending(scopes, run="campaign")
-    asked = (gate.draw(request, draws, spending) for request in requests_of(job))
-    answers = await asyncio.gather(*asked)
+    seen = os.open(job["seen"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    async def ask(request: Request) -> list[Outcome]:
+        outcomes = await gate.draw(request, draws, spending)
+        for draw, outcome in zip(draws, outcomes, strict=True):
+            if isinstance(outcome, Reply):
+                os.write(seen, f"{gate.key(request)} {draw.number}\n".encode())
+        return outcomes
+
+    answers = await asyncio.gather(*map(ask, requests_of(job)))
     await gate.close()
     pool.close()
     return [[_said(outcome) for outcome in outcomes] for outcomes in answers]

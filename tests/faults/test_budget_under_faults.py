@@ -42,14 +42,18 @@ def _kinds(outcomes: list[Outcome]) -> set[type]:
     return {type(outcome) for outcome in outcomes}
 
 
-@pytest.mark.parametrize("in_flight", [1, 16, 64, 256])
 @pytest.mark.parametrize("what", BUDGETS)
+@pytest.mark.parametrize(
+    ("in_flight", "named"),
+    [(1, False), (16, False), (64, False), (256, False), (1, True), (64, True)],
+)
 def test_no_overshoot_and_little_left(
-    provider: Provider, tmp_path: Path, what: str, in_flight: int
+    provider: Provider, tmp_path: Path, what: str, in_flight: int, named: bool
 ) -> None:
     provider.set(faults=FAULTY, latency=0.002)
     budget = Budget.model_validate({what: BUDGETS[what]})
-    ledger = Ledger(budget, "paid", name=f"{what} of {in_flight}")
+    # One without a name is held in memory alone, the other in the pool's file as well.
+    ledger = Ledger(budget, "paid", name="named" if named else "")
     requests = _usual(provider, in_flight)
     limit, upper = budget.limits()[what], requests[0].upper(PRICE)
     assert limit >= 20 * (amount(upper, what) or 0)
@@ -123,7 +127,7 @@ from archon.pool import Pool
 from archon.types import Message
 
 url, path, first = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-model = Model("openai/test", base_url=url + "/v1", max_tokens=100, concurrency=32, timeout=60,
+model = Model("openai/test", base_url=url + "/v1", max_tokens=100, concurrency=5, timeout=60,
               price=Price(input=100, output=200))
 
 async def main():
@@ -142,7 +146,7 @@ asyncio.run(main())
 
 
 def test_one_budget_over_two_processes(provider: Provider, tmp_path: Path) -> None:
-    provider.set(faults=FAULTY, latency=0.05)
+    provider.set(faults=FAULTY, latency=0.01)
     path = tmp_path / "pool.db"
     command = [sys.executable, "-c", WORKER, provider.url, str(path)]
     pipe = subprocess.PIPE

@@ -168,12 +168,8 @@ _VALUES = (
 
 _USAGES = (
     _usage("missing_usage", "reply", "none", lambda used: None),
-    _usage(
-        "negative_usage", "reply", "negative", lambda used: {k: ~v for k, v in used.items()}
-    ),
-    _usage(
-        "text_usage", "reply", "as texts", lambda used: {k: str(v) for k, v in used.items()}
-    ),
+    _usage("negative_usage", "reply", "negative", lambda used: {k: ~v for k, v in used.items()}),
+    _usage("text_usage", "reply", "as texts", lambda used: {k: str(v) for k, v in used.items()}),
     _usage("boolean_usage", "reply", "as booleans", lambda used: dict.fromkeys(used, True)),
     # No bill like that can be right, so nothing that the provider says about money is.
     _usage("absurd_usage", "reply", "10**15 of each", lambda used: dict.fromkeys(used, 10**15)),
