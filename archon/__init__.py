@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from archon.config import dumps, load, loads
     from archon.errors import ArchonError, BudgetExceeded, ConfigError, ModelError, NodeError
     from archon.evaluation import aevaluate, evaluate
+    from archon.limits import Limits
     from archon.measured import Evaluation
     from archon.model import Model, Price
     from archon.result import Result
@@ -40,6 +41,7 @@ __all__ = [
     "ConfigError",
     "Evaluation",
     "Layer",
+    "Limits",
     "Message",
     "Model",
     "ModelError",
@@ -80,6 +82,7 @@ _HOMES = {
     "archon.measured": ("Evaluation",),
     "archon.model": ("Model", "Price"),
     "archon.result": ("Result",),
+    "archon.limits": ("Limits",),
     "archon.session": ("Session",),
     "archon.types": ("Candidate", "Message", "Note", "Reply", "State", "Task", "Usage"),
 }

@@ -27,6 +27,7 @@ __all__ = [
     "Level",
     "Limit",
     "ModeName",
+    "NewPool",
     "Seed",
     "SplitOf",
     "amount",
@@ -102,6 +103,14 @@ Seed: TypeAlias = Annotated[
 ]
 Budgeted: TypeAlias = Annotated[
     str | None, typer.Option("--budget", help="Such as usd=1,calls=200,tokens=9000,seconds=60.")
+]
+
+
+NewPool: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--new-pool", help="Go on with a new pool where the file is damaged; it is kept beside."
+    ),
 ]
 
 

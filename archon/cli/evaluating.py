@@ -52,12 +52,14 @@ def evaluate(
         str, typer.Option(metavar="NAME", help="What the others are compared to.")
     ] = "first",
     concurrency: Annotated[int, typer.Option(min=1, help="Items under way at once.")] = 256,
+    new_pool: common.NewPool = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Measure architectures on a benchmark, with 95 % intervals and paired differences.
 
     The same command again resumes: what was paid is in the pool. The budget limits what the
-    whole command newly spends.
+    whole command newly spends, however often it is started. The first Ctrl-C lets calls in
+    flight end; the second cuts them.
     """
     if benchmark is None:
         from archon import benchmarks
@@ -69,7 +71,7 @@ def evaluate(
     reference = _reference(baseline, list(architectures))
     found, stopping = _measure(
         architectures, common.benchmark_of(benchmark, level), limit, split, used_seed,
-        budget, item_budget, used_mode, concurrency,
+        budget, item_budget, used_mode, concurrency, new_pool,
     )  # fmt: skip
     differences = _differences(found, reference)
     if as_json:
@@ -118,6 +120,7 @@ def _measure(
     item_budget: str | None,
     mode: Mode,
     concurrency: int,
+    new_pool: bool,
 ) -> tuple[dict[str, Evaluation], Stopping]:
     from archon.cli.board import Board, remaining
     from archon.evaluation import evaluate as measure
@@ -126,7 +129,7 @@ def _measure(
     whole = None if budget is None else as_budget(budget)
     found: dict[str, Evaluation] = {}
     with (
-        Session() as session,
+        Session(new_pool=new_pool) as session,
         Board(list(architectures), sys.stderr.isatty()) as board,
         Stopping(session) as stopping,
     ):

@@ -50,6 +50,7 @@ def run(
     trace_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the whole trace as JSON.")
     ] = None,
+    new_pool: common.NewPool = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Run an architecture on a question."""
@@ -64,7 +65,7 @@ def run(
     from archon.cli.live import run_live
     from archon.session import Session
 
-    with Session() as session, Stopping(session) as stopping:
+    with Session(new_pool=new_pool) as session, Stopping(session) as stopping:
         result = run_live(
             architecture, task, session, budget=budget, seed=used_seed, mode=used_mode
         )

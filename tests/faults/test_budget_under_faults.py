@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ import pytest
 from archon.budget import Budget, Ledger, amount
 from archon.errors import BudgetExceeded
 from archon.gateway import Gateway, Spending
-from archon.model import Outcome, Request
-from archon.pool import Pool
+from archon.model import Draw, Outcome, Request
+from archon.pool import Mode, Pool
 from archon.testing.provider import Provider
 from archon.types import Reply, Usage
-from tests.faults.conftest import PRICE, at, each, one, play, question, rows
+from tests.faults.conftest import PRICE, at, each, one, play, question, rows, texts
 
 FAULTY = {"server_error": 0.08, "malformed_json": 0.06, "closed": 0.06, "missing_usage": 0.05}
 """Some billed and some not; of one, nobody says what it cost."""
@@ -189,3 +190,73 @@ def test_a_named_budget_remembers_what_was_spent_before(provider: Provider, tmp_
     pool = Pool(path)
     assert pool.spent("study").calls == 30
     pool.close()
+
+
+# One draw under several budgets
+
+
+def _under(
+    provider: Provider, path: Path, *scopes: Ledger, modes: tuple[Mode, ...] = ()
+) -> list[Outcome]:
+    """Ask for the same draw under each scope at the same time."""
+    request = question(at(provider), "the same")
+    used: Sequence[Mode] = modes or ("reuse",) * len(scopes)
+    spendings = [Spending((scope,), mode) for scope, mode in zip(scopes, used, strict=True)]
+
+    async def work(gate: Gateway) -> list[Outcome]:
+        return await asyncio.gather(*(one(gate, request, spending) for spending in spendings))
+
+    return play(work, path)
+
+
+def test_an_empty_budget_takes_nothing_from_a_full_one(provider: Provider, tmp_path: Path) -> None:
+    poor, rich = Ledger(Budget(calls=0)), Ledger(Budget(calls=5))
+    refused, reply = _under(provider, tmp_path / "pool.db", poor, rich)
+    assert isinstance(refused, BudgetExceeded)
+    assert isinstance(reply, Reply)
+    assert (poor.spent.calls, rich.spent.calls) == (0, 1)
+    assert provider.stats()["requests"] == 1
+
+
+def test_a_deadline_cuts_its_own_call_alone(provider: Provider, tmp_path: Path) -> None:
+    provider.set(latency=0.3)
+    hurried, patient = Ledger(Budget(seconds=0.1)), Ledger(Budget(calls=5))
+    cut, reply = _under(provider, tmp_path / "pool.db", hurried, patient)
+    assert isinstance(cut, BudgetExceeded)
+    assert cut.limit == "seconds"
+    assert isinstance(reply, Reply)
+
+
+def test_a_shared_draw_is_used_by_all_and_paid_by_one(provider: Provider, tmp_path: Path) -> None:
+    provider.set(latency=0.05)
+    used = [Ledger(Budget(calls=5)) for _ in range(3)]
+    texts(_under(provider, tmp_path / "pool.db", *used))
+    assert [scope.spent.calls for scope in used] == [1, 1, 1]
+    provider.set(script=lambda messages, i: "another")
+    paid = [Ledger(Budget(calls=5), "paid") for _ in range(3)]
+    texts(_under(provider, tmp_path / "other.db", *paid))
+    assert sum(scope.spent.calls for scope in paid) == 1
+
+
+def test_what_is_kept_out_of_the_pool_is_nobody_elses_reply(
+    provider: Provider, tmp_path: Path
+) -> None:
+    provider.set(latency=0.05)
+    path = tmp_path / "pool.db"
+    texts(_under(provider, path, Ledger(), Ledger(), modes=("off", "reuse")))
+    assert rows(path, "SELECT count(*) FROM replies") == [(1,)]
+
+
+def test_draws_that_wait_for_room_have_their_own_time(provider: Provider, tmp_path: Path) -> None:
+    """A small budget lets them in one by one; each has the whole `timeout` from then on."""
+    provider.set(latency=0.2)
+    model = at(provider, timeout=0.6)
+    request = question(model, "several")
+    room = (request.upper(PRICE).tokens or 0) + 6 * 20
+    ledger = Ledger(Budget(tokens=room), "paid")
+
+    async def work(gate: Gateway) -> list[Outcome]:
+        return await gate.draw(request, [Draw(0, i) for i in range(6)], Spending((ledger,)))
+
+    outcomes = play(work, tmp_path / "pool.db")
+    assert [o.finish for o in outcomes if isinstance(o, Reply)] == ["stop"] * 6

@@ -16,17 +16,20 @@ from pathlib import Path
 import pytest
 
 import archon
+from archon.backends.http import HTTP
 from archon.base import Node
+from archon.budget import Budget, Ledger
 from archon.crashing import POINTS
 from archon.errors import Stopped
-from archon.gateway import Spending
+from archon.gateway import Gateway, Spending
 from archon.layers import Critique, Generate
+from archon.model import Draw, Outcome, Request
 from archon.session import Session
 from archon.testing.provider import Provider, ProviderProcess
 from archon.types import Reply
 from tests.faults import campaign
 from tests.faults.campaign import Campaign, Plan, Tally, Workers
-from tests.faults.conftest import at, each, question, rows, single, until, whole
+from tests.faults.conftest import at, each, play, question, rows, single, until, whole
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +200,7 @@ def test_a_stop_refuses_those_who_wait_for_the_budget(provider: Provider, tmp_pa
     model = at(provider)
     requests = [question(model, f"question {i}") for i in range(6)]
     room = (requests[0].upper(model.price).tokens or 0) + 60
-    ledger = archon.budget.Ledger(archon.Budget(tokens=room), "paid")
+    ledger = Ledger(Budget(tokens=room), "paid")
     with Session(tmp_path / "pool.db") as session:
 
         async def work() -> list[object]:
@@ -262,3 +265,34 @@ def test_asking_again_after_a_cancellation(provider: Provider, tmp_path: Path) -
 
         [outcome] = session.wait(work())
     assert isinstance(outcome, Reply), outcome
+
+
+class _CutAtTheLastMoment(HTTP):
+    """Cancels whoever called it in the very step in which the reply arrives."""
+
+    async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
+        outcomes = await super().complete(request, draws)
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_soon(task.cancel)
+        return outcomes
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_call_that_is_cut_with_its_reply_in_hand_is_settled(
+    provider: Provider, tmp_path: Path, count: int
+) -> None:
+    path, ledger = tmp_path / "pool.db", Ledger(Budget(calls=10))
+    draws = [Draw(0, number) for number in range(count)]
+    request = question(at(provider), "?")
+
+    async def work(gate: Gateway) -> None:
+        await gate.draw(request, draws, Spending((ledger,)))
+        await asyncio.sleep(0.05)
+        assert not ledger.holding
+
+    play(work, path, {"openai": _CutAtTheLastMoment()})
+    states = rows(path, "SELECT state, count(*) FROM attempts GROUP BY state")
+    assert states == [("done", count)]
+    assert single(path, "SELECT count(*) FROM replies") == count
+    assert ledger.spent.calls == count
