@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import attrgetter
@@ -108,6 +110,9 @@ class Hold:
 
 Counts = Literal["used", "paid"]
 
+_LOCK = threading.Lock()
+"""A session's ledger serves every event loop that uses the session, each in its own thread."""
+
 
 @dataclass(eq=False)
 class Ledger:
@@ -193,21 +198,22 @@ class Ledger:
                 )
 
     def open(self, hold: Hold) -> None:
-        """Reserve; the caller has asked `refuses` in the same step of the loop."""
+        """Reserve; the caller has asked `refuses` under the same lock."""
         self._open += 1
         _add(self._total, hold.upper, 1)
 
     def settle(self, hold: Hold, actual: Usage | None) -> None:
         """Charge what a call used, or its whole reservation if that is not known."""
         charged = hold.upper if actual is None else known(actual, hold.upper)
-        for name in self.limits:
-            held, used = amount(hold.upper, name) or 0, amount(charged, name) or 0
-            self._total[name] += used - held
-            self._booked[name] += used - held
-            if used > held:
-                self._breach(name, held, used)
-        self._tally.add(charged)
-        self._close()
+        with _LOCK:
+            for name in self.limits:
+                held, used = amount(hold.upper, name) or 0, amount(charged, name) or 0
+                self._total[name] += used - held
+                self._booked[name] += used - held
+                if used > held:
+                    self._breach(name, held, used)
+            self._tally.add(charged)
+            self._close()
 
     def _breach(self, name: str, held: int, used: int) -> None:
         self.broken = self.broken or (
@@ -217,12 +223,14 @@ class Ledger:
 
     def release(self, hold: Hold) -> None:
         """Give a reservation back unspent: the call certainly cost nothing."""
-        _add(self._total, hold.upper, -1)
-        self._close()
+        with _LOCK:
+            _add(self._total, hold.upper, -1)
+            self._close()
 
     def book(self, hold: Hold) -> None:
         """Note that a reservation is part of the shared total now."""
-        _add(self._booked, hold.upper, 1)
+        with _LOCK:
+            _add(self._booked, hold.upper, 1)
 
     def learn(self, total: Usage) -> bool:
         """Take over what all processes have spent and hold; return whether that makes room."""
@@ -237,15 +245,18 @@ class Ledger:
             return
         waiting, self._waiting = self._waiting, []
         for future in waiting:
-            if not future.done():
-                future.set_result(None)
+            with suppress(RuntimeError):  # that loop was closed, and nobody waits there
+                future.get_loop().call_soon_threadsafe(_resolve, future)
 
     async def changed(self) -> None:
-        """Wait until a reservation ends or the deadline passes."""
+        """Wait until a reservation ends or the deadline passes, for a second at most.
+
+        For a second, because another thread's may have ended just before this one waits.
+        """
         left = self.seconds_left
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        await asyncio.wait([future], timeout=None if left is None else max(left, 0.0))
+        await asyncio.wait([future], timeout=1.0 if left is None else min(max(left, 0.0), 1.0))
 
     def refusal(self, name: str, upper: Usage) -> BudgetExceeded:
         """Return the error that says why a call was refused."""
@@ -302,6 +313,11 @@ def _add(totals: dict[str, int], usage: Usage, sign: int) -> None:
         totals[name] += sign * (amount(usage, name) or 0)
 
 
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def _shown(name: str, value: int) -> str:
     return f"{value / 1e6:g}" if name == "usd" else f"{value:g}"
 
@@ -325,12 +341,13 @@ async def hold_all(scopes: Sequence[Ledger], upper: Usage) -> Hold:
         BudgetExceeded: when it does not fit a scope that holds nothing.
     """
     while True:
-        scope, name = _full(scopes, upper)
-        if scope is None:
-            hold = Hold(upper)
-            for scope in scopes:
-                scope.open(hold)
-            return hold
+        with _LOCK:
+            scope, name = _full(scopes, upper)
+            if scope is None:
+                hold = Hold(upper)
+                for scope in scopes:
+                    scope.open(hold)
+                return hold
         if name == "seconds" or not scope.holding:
             raise scope.refusal(name, upper)
         await scope.changed()

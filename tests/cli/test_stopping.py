@@ -85,7 +85,7 @@ def test_a_stopped_run_says_under_which_seed_it_goes_on(
     (tmp_path / "two.yaml").write_text(
         "models: {m: {model: openai/m, base_url: "
         f"'{provider.url}/v1', max_tokens: 64}}}}\n"
-        "stages: [generate: {model: m, samples: 2}, critique: {model: m}]\n"
+        "stages: [generate: {model: m, samples: 2}, fuse: {model: m}]\n"
     )
     process = _start(tmp_path, "run", "two.yaml", "hello?")
     _wait_for(provider, 1)
@@ -98,4 +98,4 @@ def test_a_stopped_run_says_under_which_seed_it_goes_on(
     again = _start(tmp_path, "run", "two.yaml", "hello?", "--seed", seed, "--json")
     out, err = again.communicate(timeout=60)
     assert json.loads(out)["cut_short"] == ""
-    assert provider.stats()["requests"] == paid + 2, "only the critiques were missing"
+    assert provider.stats()["requests"] == paid + 1, "only the fusion was missing"

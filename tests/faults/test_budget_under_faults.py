@@ -196,11 +196,12 @@ def test_a_named_budget_remembers_what_was_spent_before(provider: Provider, tmp_
 
 
 def _under(
-    provider: Provider, path: Path, *scopes: Ledger, modes: tuple[Mode, ...] = ()
+    provider: Provider, path: Path, *scopes: Ledger, modes: Sequence[Mode] = ()
 ) -> list[Outcome]:
     """Ask for the same draw under each scope at the same time."""
     request = question(at(provider), "the same")
-    used: Sequence[Mode] = modes or ("reuse",) * len(scopes)
+    usual: Mode = "reuse"
+    used = modes or [usual] * len(scopes)
     spendings = [Spending((scope,), mode) for scope, mode in zip(scopes, used, strict=True)]
 
     async def work(gate: Gateway) -> list[Outcome]:

@@ -1,0 +1,56 @@
+"""A session's budget holds over event loops in several threads."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from archon.budget import Budget, Ledger, hold_all
+from archon.errors import BudgetExceeded
+from archon.types import Usage
+
+EACH = Usage(1, 5, 5, 0)
+
+
+@pytest.fixture
+def _restless() -> Iterator[None]:
+    """Let threads take turns as often as the interpreter can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_restless")
+def test_loops_in_four_threads_never_overshoot() -> None:
+    ledger = Ledger(Budget(calls=500))
+    most: list[int] = []
+
+    async def spend() -> None:
+        while True:
+            try:
+                hold = await hold_all([ledger], EACH)
+            except BudgetExceeded:
+                return
+            most.append(ledger._total["calls"])
+            await asyncio.sleep(0)
+            ledger.settle(hold, EACH)
+
+    def work() -> None:
+        async def several() -> None:
+            await asyncio.gather(*(spend() for _ in range(8)))
+
+        asyncio.run(several())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert ledger.spent.calls == 500
+    assert max(most) <= 500
+    assert not ledger.holding
