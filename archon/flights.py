@@ -47,6 +47,8 @@ class Flight:
 
     def leave(self, waiter: _Waiter) -> None:
         """One waiter is gone; when the last of all siblings is, the call is cut."""
+        if waiter not in self.waiters:  # it has landed
+            return
         self.waiters.remove(waiter)
         if any(flight.waiters for flight in self.siblings) or self.task is None:
             return
@@ -83,7 +85,8 @@ class Flights:
         if self._flights.get((key, draw)) is flight:
             del self._flights[key, draw]
         flight.outcome = outcome
-        for waiter in flight.waiters:
+        waiters, flight.waiters = flight.waiters, []
+        for waiter in waiters:
             waiter.tell()
 
     async def wait(self, key: str, draws: Iterable[Draw]) -> dict[Draw, Outcome]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from archon.backends import BACKENDS, backend_name
 from archon.budget import Ledger
@@ -86,15 +87,22 @@ class Gateway:
             self._fingerprints[model] = self.backend(model).fingerprint(model)
         return self._fingerprints[model]
 
-    async def draw(
+    def draw(
         self, request: Request, draws: Sequence[Draw], spending: Spending
-    ) -> list[Outcome]:
+    ) -> Coroutine[Any, Any, list[Outcome]]:
         """Return one outcome for each draw, in order; failures are values, nothing is lost.
 
         Replies come from the pool where they are there (nothing is paid), from a flight of the
         same draw under way, or from the backend. A model's fallbacks are tried for draws that
         failed for good.
         """
+        if request.model.fallbacks:
+            return self._with_fallbacks(request, draws, spending)
+        return self._draw(request, draws, spending)
+
+    async def _with_fallbacks(
+        self, request: Request, draws: Sequence[Draw], spending: Spending
+    ) -> list[Outcome]:
         outcomes = await self._draw(request, draws, spending)
         for name in request.model.fallbacks:
             failed = [i for i, o in enumerate(outcomes) if isinstance(o, ModelError)]
@@ -143,7 +151,7 @@ class Gateway:
             flights = self._flights.start(name, new[first : first + size])
             land = partial(self._flights.land, name, flights)
             call = Call(key, content, request, spending, upper, land)
-            task = asyncio.create_task(self._travel(call, list(flights)))
+            task = asyncio.create_task(self._sender.take(call, list(flights)))
             for flight in flights.values():
                 flight.task = task
             task.add_done_callback(partial(_ended, call, list(flights)))
@@ -155,16 +163,6 @@ class Gateway:
             if again:
                 landed |= await self._fly(key, content, request, upper, again, spending)
         return landed
-
-    async def _travel(self, call: Call, draws: list[Draw]) -> None:
-        """Bring draws to their outcomes."""
-        try:
-            await self._sender.take(call, draws)
-        except Exception as error:
-            # Whatever broke, the waiters must hear of it, or they would wait for ever.
-            log.exception("a call to %s broke", call.model.model)
-            for draw in draws:
-                call.land(draw, error)
 
     def _gates_of(self, model: Model) -> list[Gate]:
         """Return the gates on the way, the model's own first; other settings share it."""
@@ -203,10 +201,14 @@ class Gateway:
             await backend.close()
 
 
-def _ended(call: Call, draws: Sequence[Draw], _: asyncio.Task[None]) -> None:
-    """Land what a task left: one that is cancelled before its first step lands nothing itself."""
+def _ended(call: Call, draws: Sequence[Draw], task: asyncio.Task[None]) -> None:
+    """Land what a task left, cancelled or broken: the waiters would wait for ever."""
+    error: Exception = ModelError("the call was cancelled")
+    if not task.cancelled() and (raised := task.exception()) is not None:
+        log.error("a call to %s broke", call.model.model, exc_info=raised)
+        error = raised if isinstance(raised, Exception) else error
     for draw in draws:
-        call.land(draw, ModelError("the call was cancelled"))
+        call.land(draw, error)
 
 
 async def _joined(

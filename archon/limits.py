@@ -230,6 +230,8 @@ class Gate:
             return
         self._failures += 1
         if self._failures >= TRIPS and now >= self._paused_until:
+            if not self._tripped:
+                log.warning("%s; its calls wait, and one at a time tries again", error)
             self._tripped = True
             first, most = BACKOFF
             longest = min(most, first * 2.0 ** min(self._failures - TRIPS, 10))

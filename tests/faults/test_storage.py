@@ -23,6 +23,7 @@ from archon.errors import StoreError
 from archon.gateway import Gateway
 from archon.model import Draw, Model, Outcome, Request
 from archon.pool import VERSION, Pool
+from archon.store import Batch
 from archon.testing.provider import Provider
 from archon.types import Message, Reply
 from tests.faults.conftest import (
@@ -146,6 +147,68 @@ def test_without_ballast_what_was_paid_stays_on_the_books(
     # Each request on the wire is a row: stored, or in doubt because it could not be.
     assert provider.stats()["requests"] <= sum(found.values())
     assert provider.stats()["requests"] - stored <= 16
+
+
+def _most_pages(count: str) -> Batch:
+    """Return a write that sets how large the file may grow; it runs even where none may."""
+
+    def run(db: sqlite3.Connection, rows: list[Any]) -> list[None]:
+        db.execute(f"PRAGMA max_page_count = {count}")
+        return [None] * len(rows)
+
+    return Batch(run, rank=-1, paid=True)
+
+
+def test_what_was_paid_is_kept_until_there_is_room(provider: Provider, tmp_path: Path) -> None:
+    provider.set(latency=0.02, jitter=0.02)
+    path, model = tmp_path / "pool.db", at(provider, concurrency=16)
+    requests = [question(model, f"question {i} {'x' * 3000}") for i in range(200)]
+
+    async def work(gate: Gateway) -> list[Outcome]:
+        (pages,) = gate.pool.store.read("PRAGMA page_count")[0]
+        await gate.pool.store.put(_most_pages(str(pages + 60)), None)
+        outcomes = await each(gate, requests)
+        sent = provider.stats()["requests"]
+        more = await one(gate, question(model, "more"))
+        assert isinstance(more, StoreError)
+        assert provider.stats()["requests"] == sent, "nothing is sent that could not be kept"
+        gate.pool.store.post(_most_pages("1000000"), None)
+        return outcomes
+
+    outcomes = play(work, path)
+    failed = [outcome for outcome in outcomes if not isinstance(outcome, Reply)]
+    assert failed
+    assert all(isinstance(outcome, StoreError) for outcome in failed)
+    stats = provider.stats()
+    # Those that nobody was shown because they could not be stored are stored in the end.
+    assert stats["requests"] == stats["delivered"] < 200
+    assert single(path, "SELECT count(*) FROM replies") == stats["delivered"]
+    assert rows(path, "SELECT DISTINCT state FROM attempts") == [("done",)]
+    assert len(outcomes) - len(failed) < stats["delivered"]
+
+
+def test_what_was_queued_before_a_failure_is_not_admitted_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "GROUP", 1)
+    pool = Pool(tmp_path / "pool.db")
+    ran: list[str] = []
+
+    def broken(db: sqlite3.Connection) -> None:
+        ran.append("broken")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async def work() -> list[object]:
+        writes = (lambda db: time.sleep(0.2), broken, lambda db: ran.append("queued"))
+        puts = (pool.store.write(write) for write in writes)
+        return list(await asyncio.gather(*puts, return_exceptions=True))
+
+    first, second, third = asyncio.run(work())
+    pool.close()
+    assert first is None
+    assert isinstance(second, StoreError)
+    assert isinstance(third, StoreError)
+    assert ran == ["broken"]
 
 
 # A locked file
