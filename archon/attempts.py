@@ -108,6 +108,10 @@ _UNPAID = (
     "NOT EXISTS (SELECT 1 FROM replies AS r WHERE r.key = column3 AND r.member = column4"
     " AND r.draw = column5)"
 )
+_ONE_ATTEMPT = (
+    f"INSERT OR IGNORE INTO {_ATTEMPT} SELECT {', '.join('?' * 18)} WHERE NOT EXISTS"  # noqa: S608
+    " (SELECT 1 FROM replies AS r WHERE r.key = ?3 AND r.member = ?4 AND r.draw = ?5)"
+)
 _SETTLE = (
     "UPDATE attempts SET state = ?, outcome = ?, ended = ?, seconds = ?, calls = ?,"
     " input_tokens = ?, output_tokens = ?, microusd = ?, flops = ? WHERE id = ?"
@@ -183,12 +187,10 @@ class Book:
             )
             for row in rows
         ]  # fmt: skip
-        ids = insert(db, _ATTEMPT, values, where=_UNPAID, returning="id, key, member, draw")
-        by_draw = {(key, member, draw): id_ for id_, key, member, draw in ids}
-        for row in rows:
-            row.id = by_draw.pop((row.key, *row.draw), 0)
-            if row.id:
-                self._mine.add(row.id)
+        for row, id_ in zip(rows, _inserted(db, values), strict=True):
+            row.id = id_
+            if id_:
+                self._mine.add(id_)
 
     def _conflict(self, db: sqlite3.Connection, row: Reservation) -> Reserved:
         """Say why a row was not inserted; a dead owner's goes in doubt and makes room."""
@@ -247,6 +249,16 @@ class Book:
         for (owner,) in owners.fetchall():
             if owner != self._owner and not self._alive(owner):
                 _give_up(db, "owner = ?", owner)
+
+
+def _inserted(db: sqlite3.Connection, values: Sequence[tuple[Any, ...]]) -> list[int]:
+    """Insert attempts and return their rows; 0 for what is paid or under way already."""
+    if len(values) == 1:  # half the time of the statement for many
+        done = db.execute(_ONE_ATTEMPT, values[0])
+        return [done.lastrowid if done.rowcount > 0 and done.lastrowid else 0]
+    ids = insert(db, _ATTEMPT, values, where=_UNPAID, returning="id, key, member, draw")
+    by_draw = {(key, member, draw): id_ for id_, key, member, draw in ids}
+    return [by_draw.pop(tuple(value[2:5]), 0) for value in values]
 
 
 def _give_up(db: sqlite3.Connection, which: str, value: object) -> None:

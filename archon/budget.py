@@ -324,6 +324,10 @@ def _shown(name: str, value: int) -> str:
 
 def known(actual: Usage, upper: Usage) -> Usage:
     """Put the reserved amount where the provider said nothing: unknown is never zero."""
+    if None not in (
+        actual.input_tokens, actual.output_tokens, actual.microusd, actual.flops
+    ):  # fmt: skip
+        return actual
     return Usage(
         actual.calls,
         upper.input_tokens if actual.input_tokens is None else actual.input_tokens,

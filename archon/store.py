@@ -199,6 +199,7 @@ class Store:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA temp_store=MEMORY")  # what RETURNING keeps its rows in
             # A damaged text is a damaged row, which its checksum shows, and not a damaged file.
             connection.text_factory = _text
             if self.path is None:
