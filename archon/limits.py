@@ -185,7 +185,7 @@ class Gate:
         self._wake_later()
         try:
             await future
-        except BaseException:
+        except BaseException:  # cancelled or stopped: no place may be lost, and none kept
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._free()  # the place came together with the cancellation: pass it on
             else:

@@ -82,7 +82,7 @@ def _opened(uri: str) -> sqlite3.Connection:
         db.text_factory = _text
         db.execute("PRAGMA query_only=ON")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except BaseException:
+    except BaseException:  # whatever ends it, the file is let go
         db.close()
         raise
     return db
