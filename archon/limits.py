@@ -91,6 +91,8 @@ class Gate:
         rpm: requests per minute.
         tpm: tokens per minute.
         name: for the log.
+        learns: whether it backs off by what the answers say; that to all models does not, for
+            one provider that is down is no reason to ask the others less.
     """
 
     def __init__(
@@ -99,7 +101,10 @@ class Gate:
         rpm: int | None = None,
         tpm: int | None = None,
         name: str = "",
+        *,
+        learns: bool = True,
     ) -> None:
+        self._learns = learns
         self._most = float(concurrency or 1_000_000)
         self._places = self._safe = self._most
         self._crowd = 0.0
@@ -117,7 +122,7 @@ class Gate:
     @classmethod
     def over_all(cls, limits: Limits) -> Gate:
         """Make the gate that the requests to all models pass."""
-        return cls(limits.concurrency, limits.rpm, limits.tpm, "all models")
+        return cls(limits.concurrency, limits.rpm, limits.tpm, "all models", learns=False)
 
     def tighten(self, model: Model) -> None:
         """Keep to the limits of one more use of the same model, with settings of its own.
@@ -202,16 +207,25 @@ class Gate:
         self._tokens.give(tokens)
         if outcome is None:
             self._requests.give(1)
+        if self._learns:
+            self._learn(outcome)
+        self._free()
+
+    def _learn(self, outcome: Outcome | None) -> None:
         if isinstance(outcome, Reply) and outcome.finish != "timeout":
+            self._answered()
             self._succeeded()
         elif isinstance(outcome, ModelError) and outcome.kind == "transient":
             self._failed(outcome)
-        self._free()
+        elif isinstance(outcome, ModelError) and outcome.kind in ("fatal", "content"):
+            self._answered()  # a refusal shows as well that it is there
 
-    def _succeeded(self) -> None:
+    def _answered(self) -> None:
         if self._tripped:
             log.info("%s answers again", self._name)
         self._failures, self._tripped = 0, False
+
+    def _succeeded(self) -> None:
         self._crowd *= 1 - MEMORY
         if self._places < self._most:
             # A round of as many successes as there are places doubles them, or adds a few.
@@ -262,9 +276,11 @@ class Gate:
     def stop(self, error: Stopped | None) -> None:
         """Let nobody in any more, with the error for those who wait; None opens it again."""
         self._stopped = error
+        if error is None:
+            return
         waiting, self._waiting = [*self._waiting, *self._resting], deque()
         for future in waiting:
-            if error is not None and not future.done():
+            if not future.done():
                 future.set_exception(error)
 
 

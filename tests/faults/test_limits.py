@@ -247,3 +247,48 @@ def test_a_waiting_model_does_not_hold_up_another(provider: Provider, tmp_path: 
         await asyncio.gather(held, return_exceptions=True)
 
     play(work, tmp_path / "pool.db", limits=Limits(concurrency=20))
+
+
+def test_a_provider_that_is_down_does_not_hold_up_another(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archon.limits.BACKOFF", (20.0, 60.0))
+    well = at(provider, "openai/well", concurrency=50)
+    down = well.model_copy(update={"model": "openai/down", "base_url": "http://127.0.0.1:9/v1"})
+
+    async def work(gate: Gateway) -> None:
+        held = asyncio.ensure_future(each(gate, [question(down, f"d {i}") for i in range(12)]))
+        await asyncio.sleep(0.3)
+        asked = each(gate, [question(well, f"w {i}") for i in range(50)], Spending())
+        texts(await asyncio.wait_for(asked, 5))
+        held.cancel()
+        await asyncio.gather(held, return_exceptions=True)
+
+    play(work, tmp_path / "pool.db", limits=Limits(concurrency=20))
+
+
+def test_opening_a_gate_again_forgets_nobody() -> None:
+    async def work() -> None:
+        gate = Gate(1)
+        await gate.enter()
+        second = asyncio.ensure_future(gate.enter())
+        await asyncio.sleep(0)
+        gate.stop(None)
+        gate.leave()
+        await asyncio.wait_for(second, 1)
+
+    asyncio.run(work())
+
+
+def test_a_refusal_shows_that_the_provider_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archon.limits.BACKOFF", (0.01, 0.01))
+
+    async def work() -> None:
+        gate = Gate(8)
+        for error in [ModelError("503", kind="transient")] * 5 + [ModelError("400")]:
+            await asyncio.wait_for(gate.enter(), 1)
+            gate.leave(0, error)
+        await asyncio.sleep(0.02)
+        assert gate._allowed == 8
+
+    asyncio.run(work())
