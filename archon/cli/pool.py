@@ -41,16 +41,21 @@ pool = typer.Typer(
 )
 
 
-@pool.command("list")
-def list_(given: pool_files.PoolFile = None, as_json: common.AsJson = False) -> None:
-    """List models with their replies and what was paid, and what is in flight or in doubt."""
+def _overview(given: pool_files.PoolFile) -> Overview:
+    """Return what is in a pool; where there is none yet, nothing, and that is told."""
     from archon import upkeep
 
     path = pool_files.located(given)
-    found = upkeep.Overview(str(path))
-    if pool_files.there(path):
-        with upkeep.reading(path) as db:
-            found = upkeep.overview(db, path)
+    if not pool_files.there(path):
+        return upkeep.Overview(str(path))
+    with upkeep.reading(path) as db:
+        return upkeep.overview(db, path)
+
+
+@pool.command("list")
+def list_(given: pool_files.PoolFile = None, as_json: common.AsJson = False) -> None:
+    """List models with their replies and what was paid, and what is in flight or in doubt."""
+    found = _overview(given)
     if as_json:
         common.print_json(found.to_json())
     else:
@@ -153,13 +158,7 @@ def size(given: pool_files.PoolFile = None, as_json: common.AsJson = False) -> N
 @pool.command("doubts")
 def doubts(given: pool_files.PoolFile = None, as_json: common.AsJson = False) -> None:
     """List calls whose end nobody saw, because their process died: they count as spent."""
-    from archon import upkeep
-
-    path = pool_files.located(given)
-    found = upkeep.Overview(str(path))
-    if pool_files.there(path):
-        with upkeep.reading(path) as db:
-            found = upkeep.overview(db, path)
+    found = _overview(given)
     if as_json:
         common.print_json([attempt.to_json() for attempt in found.doubts])
         return

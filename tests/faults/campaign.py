@@ -26,21 +26,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from archon import crashing
 from archon.testing.provider import ProviderProcess
 
-POINTS = (
-    "reserve.before",
-    "reserve.written",
-    "reserve.after",
-    "sent",
-    "received",
-    "settle.written",
-    "settle.committed",
-    "settle.after",
-)
+POINTS = tuple(point for point in crashing.POINTS if point != "run.recorded")
 """The crash points that every call passes; those in a transaction are passed by each group."""
 FAULTS = {"server_error": 0.1, "malformed_json": 0.05, "closed": 0.05}
 
@@ -109,12 +100,7 @@ class Workers:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
     def run(self, **job: Any) -> dict[str, Any]:
