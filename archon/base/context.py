@@ -263,7 +263,7 @@ class Context:
         self, model: Model, messages: _MESSAGES, n: int, **wanted: Any
     ) -> list[Reply | Exception]:
         turns = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
-        request = Request(model, turns, seed=self.seed, **wanted)
+        request = Request(model, model.turns(turns), seed=self.seed, **wanted)
         if self.run_.cut:
             return [BudgetExceeded("the run was cut short", limit=self.run_.cut)] * n
         outcomes = await self.run_.gateway.draw(

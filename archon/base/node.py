@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
@@ -198,6 +198,9 @@ def _models_in(value: object) -> Iterator[Model]:
                 yield from _models_in(item)
 
 
+_ABOUT = ("name", "metadata")
+"""What the data of an architecture says about it, and not what it does."""
+
 LAYERS: Registry[type[Layer]] = Registry("archon.layers", "layer")
 
 
@@ -220,10 +223,18 @@ class Architecture(Node):
     """A directed acyclic graph of nodes: pure data, checked and costed before it is paid for.
 
     Made by `>>` and `|`, by `archon.load`, or from places. It is usable wherever a layer is.
+
+    Attributes:
+        places: the nodes and their edges, in listing order.
+        name: what it is called in tables; no part of the digest.
+        metadata: where it comes from and the like, plain data; no part of the digest.
+        remarks: what its reader found odd in the file; `lint` yields them first.
     """
 
     places: tuple[Place, ...]
     name: str = ""
+    metadata: Mapping[str, Json] = field(default_factory=dict, compare=False)
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not self.places:
@@ -260,6 +271,7 @@ class Architecture(Node):
 
     def lint(self) -> Iterator[str]:
         """Yield what its layers say, and edges that make a join wait for whole supersteps."""
+        yield from self.remarks
         yield from super().lint()
         if stages_of(self.places) is None:
             yield (
@@ -330,7 +342,7 @@ class Architecture(Node):
 
     @cached_property
     def _digest(self) -> str:
-        data = {key: value for key, value in self.dump().items() if key != "name"}
+        data = {key: value for key, value in self.dump().items() if key not in _ABOUT}
         return hashlib.sha256(canonical(data).encode()).hexdigest()[:16]
 
     def dump(self) -> dict[str, Json]:
