@@ -32,6 +32,7 @@ __all__ = [
     "Outcome",
     "Price",
     "Request",
+    "Scorer",
     "address",
 ]
 
@@ -311,3 +312,15 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Free connections and threads."""
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A backend that declares `score` for a model: it grades texts without writing any."""
+
+    async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
+        """Return how good each answer is, in [0, 1]; it depends on the texts alone.
+
+        Raises:
+            ModelError: when they cannot be scored.
+        """

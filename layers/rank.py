@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from pydantic import Field
@@ -13,7 +13,7 @@ from archon.base import Bound, Context, ModelLayer, Ports, Shape, plus, ports, r
 from archon.errors import NodeError
 from archon.layers import judging, tested
 from archon.layers.judging import ANSWERS, DATA, Duplicates, Panel, Unit
-from archon.model import ModelRef
+from archon.model import Ability, Model, ModelRef
 from archon.types import Candidate, Note, State, Task
 
 __all__ = ["Rank"]
@@ -76,9 +76,11 @@ class Rank(ModelLayer):
     Methods: `list` orders all in one prompt (Archon, section 3.1; Sun et al. 2023, "RankGPT");
     `pairs` plays every pair once, the score being the share of wins (Jiang et al. 2023,
     "LLM-Blender", section 3); `points` scores each alone (Zheng et al. 2023, "Judging
-    LLM-as-a-judge", section 3.1). Answers stand under neutral labels in an order that depends on
-    their texts and the seed, so that neither their position nor their number matters. More than
-    `group_size` are ranked in groups first; the better half goes on until the rest fits.
+    LLM-as-a-judge", section 3.1); `scorer` asks nobody: a local model that scores texts, such as
+    PairRM (LLM-Blender), grades them without a call. Answers stand under neutral labels in an
+    order that depends on their texts and the seed, so that neither their position nor their number
+    matters. More than `group_size` are ranked in groups first; the better half goes on until the
+    rest fits.
 
     A ranking that cannot be read, or a call that failed, leaves its candidates without a score.
     What happens to those is `unparsed`: the places that scored ones leave are filled by seeded
@@ -96,7 +98,7 @@ class Rank(ModelLayer):
 
     model: ModelRef
     keep: int | None = Field(None, ge=1, description="how many go on; all if left out")
-    method: Literal["list", "pairs", "points"] = "list"
+    method: Literal["list", "pairs", "points", "scorer"] = "list"
     votes: int = Field(
         1, ge=1, le=1000, description="rankings to average, each in another order of presentation"
     )
@@ -127,6 +129,9 @@ class Rank(ModelLayer):
     def bound(self, shape: Shape) -> Bound:
         """Bound the calls of all rounds."""
         n = shape.candidates
+        if self.method == "scorer":
+            # It is no call and has no price, but it computes.
+            return Bound(flops=None).handing_on(self._kept(shape))
         asked = tested.question_shape(shape, self.with_tests)
         calls, shown = n, 1
         if self.method != "points":
@@ -135,8 +140,17 @@ class Rank(ModelLayer):
         # The labels stand twice in a list-wise prompt, and each critique has its own quote.
         tokens = plus(judging.listing_tokens(asked, shown), 48 * shown)
         cost = self.cost(self.model, calls * self.votes, tokens, step=self.method, parsed=True)
+        return cost.handing_on(self._kept(shape))
+
+    def _kept(self, shape: Shape) -> Shape:
+        n = shape.candidates
         most = n if self.keep is None or self.unparsed == "all" else min(n, self.keep)
-        return cost.handing_on(shape.replace(candidates=most))
+        return shape.replace(candidates=most)
+
+    def abilities(self) -> Iterator[tuple[Model, Ability]]:
+        """Need a model that scores, where nobody is asked."""
+        if self.method == "scorer":
+            yield self.model, "score"
 
     def _round_calls(self, alive: int) -> int:
         whole, rest = divmod(alive, self.size)
@@ -158,6 +172,8 @@ class Rank(ModelLayer):
         things = judging.presented(judging.units(state.candidates, self.duplicates), ctx, "rank")
         if self.method == "points":
             scores = await self._points(task, things, ctx)
+        elif self.method == "scorer":
+            scores = await self._scored(task, things, ctx)
         else:
             scores = await self._tournament(task, things, ctx)
         candidates = self._sorted(things, scores, ctx)
@@ -208,6 +224,16 @@ class Rank(ModelLayer):
         judged = await panel.judge([unit.first for unit in things])
         notes = [(unit, note) for unit, (_, note) in zip(things, judged, strict=True)]
         return {id(unit): note.score for unit, note in notes if note and note.score is not None}
+
+    async def _scored(
+        self, task: Task, things: Sequence[Unit], ctx: Context
+    ) -> Mapping[int, float]:
+        async def score(texts: tuple[str, ...]) -> list[float]:
+            return await ctx.score(self.model, task.conversation, texts)
+
+        texts = tuple(unit.text for unit in things)
+        [scores] = await ctx.try_each(score, [texts]) if texts else [None]
+        return {id(unit): score for unit, score in zip(things, scores or (), strict=False)}
 
     async def _tournament(
         self, task: Task, things: Sequence[Unit], ctx: Context

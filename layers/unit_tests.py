@@ -69,7 +69,8 @@ class UnitTests(ModelLayer):
         task = state.task
         text = self.render(
             "write", self.model, question=task.question, conversation=task.conversation,
-            count=self.count, least=self.least or self.count, fence=judging.fence(task.conversation),
+            count=self.count, least=self.least or self.count,
+            fence=judging.fence(task.conversation),
         )  # fmt: skip
 
         async def ask(text: str) -> tuple[str, ...]:

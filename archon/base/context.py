@@ -203,6 +203,14 @@ class Context:
             self.record.unparsed += 1
         return Parsed(value, reply)
 
+    async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
+        """Return how good a scoring model finds each answer, in [0, 1]; it is no call.
+
+        Raises:
+            ModelError: when they cannot be scored.
+        """
+        return await self.run_.gateway.score(model, question, answers)
+
     async def each(
         self,
         work: Callable[[T], Awaitable[R]],

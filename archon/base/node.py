@@ -24,7 +24,7 @@ from archon.base.flow import Flow, Ports, ports
 from archon.base.places import Place, append, check_edges
 from archon.base.places import stages as stages_of
 from archon.errors import ArchitectureError
-from archon.model import Model
+from archon.model import Ability, Model
 from archon.plain import canonical
 from archon.registry import Registry
 from archon.types import Json, State, Task
@@ -166,6 +166,10 @@ class Layer(Node, BaseModel):
         """Yield every model among the settings, then those of nested nodes."""
         for name in type(self).model_fields:
             yield from _models_in(getattr(self, name))
+
+    def abilities(self) -> Iterator[tuple[Model, Ability]]:
+        """Yield what models must be able to do beyond chat; checked before any call."""
+        yield from ()
 
     def check_task(self, task: Task) -> None:
         """Accept any task; a layer that cannot work on some says so here, before any call."""
@@ -325,6 +329,12 @@ class Architecture(Node):
     def members(self) -> Mapping[str, int]:
         """Each layer's place in its family, by path."""
         return families(self)
+
+    @cached_property
+    def abilities(self) -> tuple[tuple[Model, Ability], ...]:
+        """What models must be able to do beyond chat, once each."""
+        needed = (pair for _, layer in self.walk() for pair in layer.abilities())
+        return tuple(dict.fromkeys(needed))
 
     def models(self) -> Iterator[Model]:
         """Yield every model that may be called, in listing order."""
