@@ -11,10 +11,20 @@ from typing import Any
 
 from archon.backends import BACKENDS, backend_name
 from archon.budget import Ledger
-from archon.errors import BudgetExceeded, ModelError, PoolMiss, Stopped
+from archon.errors import BudgetExceeded, ConfigError, ModelError, PoolMiss, Stopped
 from archon.flights import Flights
 from archon.limits import Gate, Limits
-from archon.model import Backend, Draw, Model, Outcome, Price, Request, address
+from archon.model import (
+    Ability,
+    Backend,
+    Draw,
+    Model,
+    Outcome,
+    Price,
+    Request,
+    Scorer,
+    address,
+)
 from archon.plain import canonical
 from archon.pool import Pool
 from archon.sending import Busy, Call, Sender, Spending, charge_pooled
@@ -67,6 +77,23 @@ class Gateway:
             upper = self.upper(Request(model, ()))
             for scope in scopes:
                 scope.check(upper, repr(model.model))
+
+    def require(self, model: Model, ability: Ability) -> None:
+        """Raise ConfigError if a model cannot do what a layer needs beyond chat."""
+        if ability not in self.backend(model).abilities(model):
+            raise ConfigError(f"{model.model!r} has no {ability!r}, which a layer needs of it")
+
+    async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
+        """Return how good each answer is, in [0, 1]; no call is made, so none is charged.
+
+        Raises:
+            ConfigError: when the model cannot score.
+            ModelError: when these texts cannot be scored.
+        """
+        self.require(model, "score")
+        backend = self.backend(model)
+        assert isinstance(backend, Scorer), "a backend that declares `score` has the method"
+        return await backend.score(model, question, answers)
 
     def upper(self, request: Request) -> Usage:
         """Return the most one draw of a request can use."""

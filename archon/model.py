@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -32,6 +32,7 @@ __all__ = [
     "Outcome",
     "Price",
     "Request",
+    "Scorer",
     "address",
 ]
 
@@ -92,6 +93,9 @@ class Model(BaseModel):
     params: dict[str, Any] = Field(default_factory=dict, description="sent as they are")
     protocol: Literal["chat", "completion"] = Field(
         "chat", description="completion sends the messages as one plain text, for base models"
+    )
+    system_role: bool = Field(
+        True, description="false: a system message goes in front of the first user turn instead"
     )
     base_url: str | None = None
     api_key_env: str | None = Field(None, description="name of the variable that holds the key")
@@ -156,12 +160,24 @@ class Model(BaseModel):
         )  # fmt: skip
         if self.protocol != "chat":
             data["protocol"] = self.protocol
+        if not self.system_role:
+            data["system_role"] = False
         return {name: value for name, value in data.items() if value not in ([], {})}
 
     @cached_property
     def signature(self) -> str:
         """Canonical text of `settings`."""
         return canonical(self.settings)
+
+    def turns(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        """Return the messages as this model takes them."""
+        first = next((i for i, m in enumerate(messages) if m.role == "user"), None)
+        said = [m.content for m in messages if m.role == "system"]
+        if self.system_role or not said or first is None:
+            return tuple(messages)
+        texts = "\n\n".join([*said, messages[first].content])
+        turns = (*messages[:first], Message("user", texts), *messages[first + 1 :])
+        return tuple(m for m in turns if m.role != "system")
 
     def compact(self) -> dict[str, Json]:
         """Return the settings that differ from their defaults, for YAML and tables."""
@@ -296,3 +312,15 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Free connections and threads."""
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A backend that declares `score` for a model: it grades texts without writing any."""
+
+    async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
+        """Return how good each answer is, in [0, 1]; it depends on the texts alone.
+
+        Raises:
+            ModelError: when they cannot be scored.
+        """

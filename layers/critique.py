@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from archon import parsing
-from archon.base import Bound, Context, ModelLayer, Shape, plus, ports, register
+from archon.base import Bound, Context, ModelLayer, Ports, Shape, plus, ports, register
 from archon.errors import NodeError
-from archon.layers import judging
+from archon.layers import judging, tested
 from archon.layers.judging import ANSWERS, DATA, Duplicates, Panel, Unit
 from archon.model import ModelRef
 from archon.types import Candidate, Note, State
@@ -77,10 +77,18 @@ class Critique(ModelLayer):
         "keep", description="candidates whose critique cannot be read: go on without, drop, fail"
     )
     duplicates: Duplicates = Field("once", description="review equal texts once or each")
+    with_tests: bool = Field(
+        False, description="show the unit tests of the state with the question"
+    )
+
+    def required(self) -> Ports:
+        """Need tests only where they are to be shown."""
+        return tested.needed(self.needs, self.with_tests)
 
     def bound(self, shape: Shape) -> Bound:
         """Bound one call for each group, or for each candidate."""
         after = judging.noted(shape, self.model.max_tokens)
+        shape = tested.question_shape(shape, self.with_tests)
         if self.per == "candidate":
             each = plus(shape.question_tokens, shape.candidate_tokens, 48)
             cost = self.cost(self.model, shape.candidates, each, step="candidate", parsed=True)
@@ -105,8 +113,10 @@ class Critique(ModelLayer):
         return state.replace(candidates=[c for c, note in judged if note is not None or not drop])
 
     async def _one_by_one(self, state: State, ctx: Context) -> list[judging.Judged]:
+        task = tested.asked(state, self.with_tests)
+
         async def ask(candidate: Candidate) -> str | None:
-            text = self.render("candidate", self.model, **judging.one(state.task, candidate))
+            text = self.render("candidate", self.model, **judging.one(task, candidate))
             said = await ctx.parsed(self.model, text, lambda reply: reply.strip() or None)
             return said.value
 
@@ -119,11 +129,11 @@ class Critique(ModelLayer):
         things = judging.presented(
             judging.units(state.candidates, self.duplicates), ctx, "critique"
         )
-        size = self.group_size
+        task, size = tested.asked(state, self.with_tests), self.group_size
         groups = [tuple(things[i : i + size]) for i in range(0, len(things), size)]
 
         async def ask(group: tuple[Unit, ...]) -> list[str | None]:
-            fields = judging.listing(state.task, group, critiques=False)
+            fields = judging.listing(task, group, critiques=False)
             names = judging.labels(len(group))
             said = await ctx.parsed(
                 self.model,

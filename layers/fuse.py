@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from archon.base import Bound, Context, ModelLayer, Shape, ports, register
-from archon.layers import judging
+from archon.base import Bound, Context, ModelLayer, Ports, Shape, ports, register
+from archon.layers import judging, tested
 from archon.layers.judging import ANSWERS
 from archon.model import ModelRef
 from archon.types import State
@@ -50,11 +50,20 @@ class Fuse(ModelLayer):
     model: ModelRef
     samples: int = Field(1, ge=1, le=100_000, description="answers to write")
     length_control: bool = Field(False, description="ask for no more than the longest draft")
+    with_critiques: bool = Field(True, description="show the critiques that the candidates have")
+    with_tests: bool = Field(
+        False, description="show the unit tests of the state with the question"
+    )
     keep: bool = Field(False, description="put the new answers behind the candidates they are of")
+
+    def required(self) -> Ports:
+        """Need tests only where they are to be shown."""
+        return tested.needed(self.needs, self.with_tests)
 
     def bound(self, shape: Shape) -> Bound:
         """Bound `samples` calls over all candidates."""
-        tokens = judging.listing_tokens(shape, shape.candidates)
+        asked = tested.question_shape(shape, self.with_tests)
+        tokens = judging.listing_tokens(asked, shape.candidates)
         cost = self.cost(self.model, self.samples, tokens, step="fuse")
         after = shape.with_new(self.samples, self.model.max_tokens, keep=self.keep)
         return cost.handing_on(after)
@@ -64,8 +73,9 @@ class Fuse(ModelLayer):
         if not state.candidates:
             return state
         things = judging.presented(judging.units(state.candidates, "each"), ctx, "fuse")
-        fields = judging.listing(state.task, things)
-        reviewed = any(c.note("critique") for c in state.candidates)
+        task = tested.asked(state, self.with_tests)
+        fields = judging.listing(task, things, critiques=self.with_critiques)
+        reviewed = self.with_critiques and any(c.note("critique") for c in state.candidates)
         text = self.render(
             "fuse", self.model, **fields, reviewed=reviewed, longest=self.length_control
         )

@@ -7,19 +7,12 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from archon.base import Bound, Context, ModelLayer, Ports, Shape, plus, ports, register
+from archon.layers import tested
+from archon.layers.tested import WITH_TESTS
 from archon.model import ModelRef
 from archon.types import Message, State
 
 __all__ = ["Generate"]
-
-WITH_TESTS = """\
-{{ question }}
-
-The answer will be checked against these statements:
-{% for test in tests %}
-- {{ test }}
-{% endfor %}
-"""
 
 
 @register("generate")
@@ -41,7 +34,7 @@ class Generate(ModelLayer):
 
     def required(self) -> Ports:
         """Need tests only where they are to be shown."""
-        return ports("tests") if self.with_tests else ports()
+        return tested.needed(self.needs, self.with_tests)
 
     def lint(self) -> Iterator[str]:
         """Warn of samples that are meant to be equal."""

@@ -136,9 +136,9 @@ def listing(task: Task, things: Sequence[Unit], *, critiques: bool = True) -> di
     }
 
 
-def one(task: Task, candidate: Candidate, *more: str) -> dict[str, object]:
+def one(task: Task, candidate: Candidate, *more: str, critiques: bool = True) -> dict[str, object]:
     """Return the fields of a prompt that shows one candidate."""
-    critique = _critique(candidate)
+    critique = _critique(candidate) if critiques else ""
     return {
         "question": task.question,
         "conversation": task.conversation,

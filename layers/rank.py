@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from archon import parsing
-from archon.base import Bound, Context, ModelLayer, Shape, plus, ports, register
+from archon.base import Bound, Context, ModelLayer, Ports, Shape, plus, ports, register
 from archon.errors import NodeError
-from archon.layers import judging
+from archon.layers import judging, tested
 from archon.layers.judging import ANSWERS, DATA, Duplicates, Panel, Unit
-from archon.model import ModelRef
+from archon.model import Ability, Model, ModelRef
 from archon.types import Candidate, Note, State, Task
 
 __all__ = ["Rank"]
@@ -76,9 +76,11 @@ class Rank(ModelLayer):
     Methods: `list` orders all in one prompt (Archon, section 3.1; Sun et al. 2023, "RankGPT");
     `pairs` plays every pair once, the score being the share of wins (Jiang et al. 2023,
     "LLM-Blender", section 3); `points` scores each alone (Zheng et al. 2023, "Judging
-    LLM-as-a-judge", section 3.1). Answers stand under neutral labels in an order that depends on
-    their texts and the seed, so that neither their position nor their number matters. More than
-    `group_size` are ranked in groups first; the better half goes on until the rest fits.
+    LLM-as-a-judge", section 3.1); `scorer` asks nobody: a local model that scores texts, such as
+    PairRM (LLM-Blender), grades them without a call. Answers stand under neutral labels in an
+    order that depends on their texts and the seed, so that neither their position nor their number
+    matters. More than `group_size` are ranked in groups first; the better half goes on until the
+    rest fits.
 
     A ranking that cannot be read, or a call that failed, leaves its candidates without a score.
     What happens to those is `unparsed`: the places that scored ones leave are filled by seeded
@@ -96,7 +98,7 @@ class Rank(ModelLayer):
 
     model: ModelRef
     keep: int | None = Field(None, ge=1, description="how many go on; all if left out")
-    method: Literal["list", "pairs", "points"] = "list"
+    method: Literal["list", "pairs", "points", "scorer"] = "list"
     votes: int = Field(
         1, ge=1, le=1000, description="rankings to average, each in another order of presentation"
     )
@@ -107,6 +109,17 @@ class Rank(ModelLayer):
         "keep", description="what happens to candidates whose ranking cannot be read"
     )
     duplicates: Duplicates = Field("once", description="show equal texts once or each")
+    alone: Literal["skip", "ask"] = Field(
+        "skip", description="one without rivals is first without a call, or the model is asked"
+    )
+    with_critiques: bool = Field(True, description="show the critiques that the candidates have")
+    with_tests: bool = Field(
+        False, description="show the unit tests of the state with the question"
+    )
+
+    def required(self) -> Ports:
+        """Need tests only where they are to be shown."""
+        return tested.needed(self.needs, self.with_tests)
 
     @property
     def size(self) -> int:
@@ -116,30 +129,53 @@ class Rank(ModelLayer):
     def bound(self, shape: Shape) -> Bound:
         """Bound the calls of all rounds."""
         n = shape.candidates
+        if self.method == "scorer":
+            # It is no call and has no price, but it computes.
+            return Bound(flops=None).handing_on(self._kept(shape))
+        asked = tested.question_shape(shape, self.with_tests)
         calls, shown = n, 1
         if self.method != "points":
             calls = sum(self._round_calls(alive) for alive in _rounds(n, self.size))
             shown = 2 if self.method == "pairs" else min(n, self.size)
         # The labels stand twice in a list-wise prompt, and each critique has its own quote.
-        tokens = plus(judging.listing_tokens(shape, shown), 48 * shown)
+        tokens = plus(judging.listing_tokens(asked, shown), 48 * shown)
         cost = self.cost(self.model, calls * self.votes, tokens, step=self.method, parsed=True)
+        return cost.handing_on(self._kept(shape))
+
+    def _kept(self, shape: Shape) -> Shape:
+        n = shape.candidates
         most = n if self.keep is None or self.unparsed == "all" else min(n, self.keep)
-        return cost.handing_on(shape.replace(candidates=most))
+        return shape.replace(candidates=most)
+
+    def abilities(self) -> Iterator[tuple[Model, Ability]]:
+        """Need a model that scores, where nobody is asked."""
+        if self.method == "scorer":
+            yield self.model, "score"
 
     def _round_calls(self, alive: int) -> int:
         whole, rest = divmod(alive, self.size)
         return whole * self._calls(self.size) + self._calls(rest)
 
     def _calls(self, size: int) -> int:
-        return size * (size - 1) // 2 if self.method == "pairs" else int(size > 1)
+        if self.method == "pairs":
+            return size * (size - 1) // 2
+        return int(size >= self._fewest)
+
+    @property
+    def _fewest(self) -> int:
+        """How many candidates are worth a call."""
+        return 1 if self.alone == "ask" and self.method == "list" else 2
 
     async def run(self, state: State, ctx: Context) -> State:
         """Return the best candidates, best first, each with its score."""
+        task = tested.asked(state, self.with_tests)
         things = judging.presented(judging.units(state.candidates, self.duplicates), ctx, "rank")
         if self.method == "points":
-            scores = await self._points(state.task, things, ctx)
+            scores = await self._points(task, things, ctx)
+        elif self.method == "scorer":
+            scores = await self._scored(task, things, ctx)
         else:
-            scores = await self._tournament(state.task, things, ctx)
+            scores = await self._tournament(task, things, ctx)
         candidates = self._sorted(things, scores, ctx)
         reason = "" if candidates else "no ranking could be read (unparsed: drop)"
         return state.replace(candidates=candidates, reason=reason or state.reason)
@@ -176,7 +212,8 @@ class Rank(ModelLayer):
         self, task: Task, things: Sequence[Unit], ctx: Context
     ) -> Mapping[int, float]:
         async def ask(candidate: Candidate) -> float | None:
-            text = self.render("points", self.model, **judging.one(task, candidate))
+            fields = judging.one(task, candidate, critiques=self.with_critiques)
+            text = self.render("points", self.model, **fields)
             said = await ctx.parsed(self.model, text, lambda r: parsing.rating(r, 0, 10))
             return None if said.value is None else said.value / 10
 
@@ -187,6 +224,16 @@ class Rank(ModelLayer):
         judged = await panel.judge([unit.first for unit in things])
         notes = [(unit, note) for unit, (_, note) in zip(things, judged, strict=True)]
         return {id(unit): note.score for unit, note in notes if note and note.score is not None}
+
+    async def _scored(
+        self, task: Task, things: Sequence[Unit], ctx: Context
+    ) -> Mapping[int, float]:
+        async def score(texts: tuple[str, ...]) -> list[float]:
+            return await ctx.score(self.model, task.conversation, texts)
+
+        texts = tuple(unit.text for unit in things)
+        [scores] = await ctx.try_each(score, [texts]) if texts else [None]
+        return {id(unit): score for unit, score in zip(things, scores or (), strict=False)}
 
     async def _tournament(
         self, task: Task, things: Sequence[Unit], ctx: Context
@@ -228,11 +275,11 @@ class Rank(ModelLayer):
         for answer in answers:
             for unit, score in (answer or {}).items():
                 votes.setdefault(unit, []).append(score)
-        byes = {id(group[0]): 1.0 for group in groups if len(group) == 1}
+        byes = {id(group[0]): 1.0 for group in groups if len(group) < self._fewest}
         return byes | {unit: sum(given) / len(given) for unit, given in votes.items()}
 
     def _tickets(self, group: Sequence[Unit], ctx: Context) -> list[Ticket]:
-        if len(group) < 2:
+        if len(group) < self._fewest:
             return []
         if self.method == "list":
             orders = [judging.presented(group, ctx, "rank", vote) for vote in range(self.votes)]
@@ -248,7 +295,8 @@ class Rank(ModelLayer):
     ) -> dict[int, float] | None:
         names = judging.labels(len(shown))
         by_name = dict(zip(names, shown, strict=True))
-        text = self.render(self.method, self.model, **judging.listing(task, shown))
+        fields = judging.listing(task, shown, critiques=self.with_critiques)
+        text = self.render(self.method, self.model, **fields)
         if self.method == "pairs":
             better = await ctx.parsed(self.model, text, lambda r: parsing.choice_of(r, names))
             if better.value is None:
@@ -257,7 +305,7 @@ class Rank(ModelLayer):
         order = await ctx.parsed(self.model, text, lambda r: parsing.ranking(r, names))
         if order.value is None:
             return None
-        last = len(names) - 1
+        last = max(len(names) - 1, 1)
         return {id(by_name[name]): 1 - i / last for i, name in enumerate(order.value)}
 
 

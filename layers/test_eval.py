@@ -6,7 +6,7 @@ from pydantic import Field
 
 from archon import parsing
 from archon.base import Bound, Context, ModelLayer, Shape, plus, ports, register, times
-from archon.layers import judging
+from archon.layers import judging, tested
 from archon.layers.judging import DATA, Duplicates, Keep, NonePassed, Panel
 from archon.model import ModelRef
 from archon.types import Candidate, Note, State
@@ -66,11 +66,15 @@ class TestEval(ModelLayer):
     )
     none: NonePassed = Field("all", description="with keep passed: what goes on when none passes")
     duplicates: Duplicates = Field("once", description="judge equal texts once or each")
+    with_tests: bool = Field(
+        False, description="show the unit tests of the state with the question"
+    )
 
     def bound(self, shape: Shape) -> Bound:
         """Bound one call for each vote on each candidate; early exits never lower it."""
+        asked = tested.question_shape(shape, self.with_tests)
         tokens = plus(
-            shape.question_tokens, shape.candidate_tokens, shape.test_tokens,
+            asked.question_tokens, shape.candidate_tokens, shape.test_tokens,
             times(shape.tests, 32), 96,
         )  # fmt: skip
         cost = self.cost(
@@ -99,7 +103,8 @@ class TestEval(ModelLayer):
         return state.replace(candidates=candidates, reason=reason or state.reason)
 
     async def _ask(self, state: State, candidate: Candidate, ctx: Context) -> Results | None:
-        fields = judging.one(state.task, candidate, *state.tests)
+        task = tested.asked(state, self.with_tests)
+        fields = judging.one(task, candidate, *state.tests)
         text = self.render("judge", self.model, **fields, tests=state.tests)
         count = len(state.tests)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from archon import parsing
 from archon.base import Bound, Context, ModelLayer, Shape, ports, register
@@ -20,14 +20,15 @@ WRITE = f"""\
 You write checks that tell good answers to the last turn of a conversation from bad ones.
 
 {DATA}
-Write exactly {{{{ count }}}} statements about the answer, each of which holds for every good \
+Write {{% if least < count %}}{{{{ least }}}} to {{% else %}}exactly {{% endif %}}\
+{{{{ count }}}} statements about the answer, each of which holds for every good \
 answer and fails for some bad one. Each must be decidable by reading the answer alone, be about \
 one thing, and stand alone. Together they should cover whether the answer is right, complete, and \
 in the form asked for, system message included. Begin each with "The answer". Do not ask for a \
 result that you are not sure of.
 
 First think briefly about what a good answer needs. Then give the statements as a JSON list of
-{{{{ count }}}} strings, and nothing after it.
+{{% if least == count %}}{{{{ count }}}} {{% endif %}}strings, and nothing after it.
 """
 
 
@@ -44,9 +45,18 @@ class UnitTests(ModelLayer):
 
     model: ModelRef
     count: int = Field(5, ge=1, le=100, description="tests to write")
+    least: int | None = Field(
+        None, ge=1, le=100, description="how few are taken too; `count` if left out"
+    )
     unparsed: Literal["keep", "fail"] = Field(
         "keep", description="no list can be read: go on without tests, or fail"
     )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.least is not None and self.least > self.count:
+            raise ValueError(f"`least` ({self.least}) is more than `count` ({self.count})")
+        return self
 
     def bound(self, shape: Shape) -> Bound:
         """Bound one call."""
@@ -59,11 +69,12 @@ class UnitTests(ModelLayer):
         task = state.task
         text = self.render(
             "write", self.model, question=task.question, conversation=task.conversation,
-            count=self.count, fence=judging.fence(task.conversation),
+            count=self.count, least=self.least or self.count,
+            fence=judging.fence(task.conversation),
         )  # fmt: skip
 
         async def ask(text: str) -> tuple[str, ...]:
-            said = await ctx.parsed(self.model, text, lambda r: parsing.items(r, self.count))
+            said = await ctx.parsed(self.model, text, self._read)
             return said.value or ()
 
         [tests] = await ctx.try_each(ask, [text])
@@ -72,3 +83,7 @@ class UnitTests(ModelLayer):
                 raise NodeError("no tests could be read (unparsed: fail)", path=ctx.path)
             ctx.warn("no tests could be read, so there are none (unparsed: keep)")
         return state.replace(tests=tests or ())
+
+    def _read(self, reply: str) -> tuple[str, ...] | None:
+        tests = parsing.items(reply) or ()
+        return tests[: self.count] if len(tests) >= (self.least or self.count) else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from archon.base import Bound, Context, ModelLayer, Shape, plus, ports, register
-from archon.layers import judging
+from archon.base import Bound, Context, ModelLayer, Ports, Shape, plus, ports, register
+from archon.layers import judging, tested
 from archon.layers.judging import DATA, Duplicates, Keep, NonePassed, Panel
 from archon.model import ModelRef
 from archon.parsing import verdict
@@ -86,11 +86,19 @@ class Verify(ModelLayer):
     )
     none: NonePassed = Field("all", description="what goes on when none passes")
     duplicates: Duplicates = Field("once", description="check equal texts once or each")
+    with_tests: bool = Field(
+        False, description="show the unit tests of the state with the question"
+    )
+
+    def required(self) -> Ports:
+        """Need tests only where they are to be shown."""
+        return tested.needed(self.needs, self.with_tests)
 
     def bound(self, shape: Shape) -> Bound:
         """Bound two calls for each vote on each candidate; early exits never lower it."""
         asked = shape.candidates * self.votes
-        each = plus(shape.question_tokens, shape.candidate_tokens, 48)
+        asking = tested.question_shape(shape, self.with_tests)
+        each = plus(asking.question_tokens, shape.candidate_tokens, 48)
         reasons = self.cost(self.model, asked, each, step="reason")
         verdicts = self.cost(
             self.model, asked, plus(each, self.model.max_tokens, 48), step="verdict", parsed=True
@@ -100,9 +108,10 @@ class Verify(ModelLayer):
 
     async def run(self, state: State, ctx: Context) -> State:
         """Return the candidates that `keep` lets through, each with its verdict."""
+        task = tested.asked(state, self.with_tests)
 
         async def ask(candidate: Candidate) -> tuple[float, str] | None:
-            return await self._ask(state.task, candidate, ctx)
+            return await self._ask(task, candidate, ctx)
 
         panel = Panel(
             ctx, ask, self._note, self.votes, self.duplicates, self.first,

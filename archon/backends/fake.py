@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from archon.errors import ModelError
@@ -61,7 +61,7 @@ class Fake:
 
     def abilities(self, model: Model) -> frozenset[Ability]:
         """Return what a script can be asked for."""
-        return frozenset({"seeded", "verdicts", "schema"})
+        return frozenset({"seeded", "verdicts", "schema", "score"})
 
     def batch_size(self, model: Model) -> int:
         """Return 1: each draw is a request of its own."""
@@ -124,6 +124,11 @@ class Fake:
         cost = self._price.microusd(tokens_in, tokens_out)
         usage = Usage(1, tokens_in, tokens_out, cost, self._latency)
         return Reply(reply.parts, reply.model, finish, reply.reasoning, usage, reply.verdict_probs)
+
+    async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
+        """Return seeded numbers that depend on model, question and answer alone."""
+        texts = (f"{model.model}\x1f{question}\x1f{answer}" for answer in answers)
+        return [random.Random(text).random() for text in texts]
 
     async def close(self) -> None:
         """Nothing to free."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from archon.model import Model, Price
 from archon.types import Json
 
-__all__ = ["Listed", "context_of", "listed", "row_of"]
+__all__ = ["Listed", "context_of", "listed", "most_tokens", "row_of"]
 
 _FILE = "model_prices_and_context_window_backup.json"
 
@@ -25,6 +25,7 @@ class Listed(NamedTuple):
         input: US dollars per prompt token.
         output: US dollars per generated token.
         context: tokens of prompt and reply together.
+        reply: tokens of a reply alone.
         reasons: whether it takes a reasoning effort.
         prefills: whether it goes on where a last message of the assistant ends.
     """
@@ -33,11 +34,12 @@ class Listed(NamedTuple):
     input: float | None
     output: float | None
     context: int | None
+    reply: int | None
     reasons: bool
     prefills: bool
 
 
-_NOTHING = Listed("", None, None, None, False, False)
+_NOTHING = Listed("", None, None, None, None, False, False)
 
 
 def _kept(entry: dict[str, Json]) -> Json:
@@ -49,6 +51,7 @@ def _kept(entry: dict[str, Json]) -> Json:
         entry.get("input_cost_per_token"),
         entry.get("output_cost_per_token"),
         entry.get("max_input_tokens"),
+        entry.get("max_output_tokens"),
         entry.get("supports_reasoning") is True,
         entry.get("supports_assistant_prefill") is True,
     )
@@ -90,3 +93,14 @@ def listed(model: Model) -> Price | None:
 def context_of(model: Model) -> int | None:
     """Return how many tokens prompt and reply may have together, if it is listed."""
     return (row_of(model) or _NOTHING).context
+
+
+def most_tokens(model: Model) -> int | None:
+    """Return how many tokens a reply may have, or None where nothing is listed.
+
+    Where only the context is listed, half of it: the prompt needs room too.
+    """
+    row = row_of(model) or _NOTHING
+    if row.reply is not None:
+        return row.reply
+    return None if row.context is None else row.context // 2

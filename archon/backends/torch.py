@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from archon.backends.torch_engine import Engine
-from archon.backends.torch_files import digest, folder_of, local_price
+from archon.backends.torch_files import compares_pairs, digest, folder_of, local_price
+from archon.backends.torch_pairs import Pairs
 from archon.errors import ConfigError, ModelError, ModelNotFound
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
+from archon.types import Message
 
 __all__ = ["Torch"]
 
@@ -30,10 +34,11 @@ class Torch:
     def __init__(self) -> None:
         self._engines: dict[Path, Engine] = {}
         self._known: dict[str, tuple[Path, str]] = {}
+        self._pairs: dict[Path, Pairs] = {}
 
     def abilities(self, model: Model) -> frozenset[Ability]:
         """Return what the engine can do with any weights."""
-        return frozenset({"seeded", "verdicts", "continue_from_prefix"})
+        return frozenset({"seeded", "verdicts", "continue_from_prefix", "score"})
 
     def batch_size(self, model: Model) -> int:
         """Return a number that no request reaches: the engine makes batches itself."""
@@ -72,9 +77,39 @@ class Torch:
             return [ModelError(str(error), billed=False) for _ in draws]
         if not draws:
             return []
+        return await self._engine(folder).submit(request, draws, print_)
+
+    async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
+        """Return how good each answer is, in [0, 1]; an empty one is the worst.
+
+        A model that compares pairs (PairRM) plays each against each, in both orders: the score is
+        the mean probability of being the better one. Any other gives the mean probability of a
+        token of the answer, as its reply to the question.
+
+        Raises:
+            ModelError: when the question does not fit, or the weights cannot be loaded.
+        """
+        try:
+            folder, print_ = self._find(model.model)
+        except (ConfigError, OSError) as error:
+            raise ModelError(str(error), billed=False) from None
+        texts = tuple(dict.fromkeys(answer for answer in answers if answer))
+        if not texts:
+            return [0.0] * len(answers)
+        if compares_pairs(folder):
+            pairs = self._pairs.setdefault(folder, Pairs(folder))
+            scores = await asyncio.to_thread(pairs.scores, question, texts)
+        else:
+            one = model.model_copy(update={"max_tokens": 1})
+            request = Request(one, (Message("user", question),), verdicts=texts)
+            scores = await self._engine(folder).score(request, print_)
+        found = dict(zip(texts, scores, strict=True))
+        return [found.get(answer, 0.0) for answer in answers]
+
+    def _engine(self, folder: Path) -> Engine:
         if folder not in self._engines:
             self._engines[folder] = Engine(folder)
-        return await self._engines[folder].submit(request, draws, print_)
+        return self._engines[folder]
 
     def _find(self, name: str) -> tuple[Path, str]:
         """Look at the files once: what is loaded stays as it was."""
@@ -88,6 +123,7 @@ class Torch:
         engines = list(self._engines.values())
         self._engines.clear()
         self._known.clear()
+        self._pairs.clear()
         for engine in engines:
             # At the interpreter's end no further thread can be had to wait in; a step is short.
             engine.close()

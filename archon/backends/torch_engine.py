@@ -58,11 +58,28 @@ class Engine:
 
     async def submit(self, request: Request, draws: tuple[Draw, ...], print_: str) -> list[Outcome]:
         """Queue a request and wait for its outcomes; cancelled, it leaves queue and batch."""
+        return await self._answered(self._job(request, draws, print_))
+
+    async def score(self, request: Request, print_: str) -> list[float]:
+        """Return the mean probability of a token of each of the request's verdicts.
+
+        Raises:
+            ModelError: when the prompt cannot be read.
+        """
+        job = self._job(request, (Draw(0, 0),), print_)
+        [outcome] = await self._answered(job)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return list(job.likelihoods)
+
+    def _job(self, request: Request, draws: tuple[Draw, ...], print_: str) -> Job:
         loop = asyncio.get_running_loop()
-        job = Job(request, draws, print_, loop, loop.create_future())
+        return Job(request, draws, print_, loop, loop.create_future())
+
+    async def _answered(self, job: Job) -> list[Outcome]:
         with self._news:
             if self._closing:
-                return [_closed()] * len(draws)
+                return [_closed()] * len(job.draws)
             self._jobs.add(job)
             self._inbox.append(job)
             self._news.notify()
@@ -236,8 +253,11 @@ class Engine:
         if not texts:
             return
         scores = iter(self._batch.score(read, which, texts))
+        lengths = map(len, texts)
         for job in jobs:
             logs = np.array([next(scores) for _ in job.request.verdicts])
+            sizes = np.array([next(lengths) for _ in logs])
+            job.likelihoods = tuple(np.exp(logs / (sizes + 1)).tolist())
             weights = np.exp(logs - logs.max())
             shares = (weights / weights.sum()).tolist()
             job.probs = tuple(zip(job.request.verdicts, shares, strict=True))

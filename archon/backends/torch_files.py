@@ -13,7 +13,14 @@ from pathlib import Path
 from archon.errors import ModelNotFound, did_you_mean
 from archon.model import Model, Price
 
-__all__ = ["digest", "flops_per_token", "folder_of", "local_models", "local_price"]
+__all__ = [
+    "compares_pairs",
+    "digest",
+    "flops_per_token",
+    "folder_of",
+    "local_models",
+    "local_price",
+]
 
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _FILES = (
@@ -76,6 +83,16 @@ def local_models() -> list[tuple[str, Path]]:
         if snapshot is not None and _is_model(snapshot):
             found.append((cached.name.removeprefix("models--").replace("--", "/"), snapshot))
     return found
+
+
+def compares_pairs(folder: Path) -> bool:
+    """Return whether the weights of a folder compare two texts, as PairRM's do."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    marks = {"source_prefix_id", "cand1_prefix_id", "cand2_prefix_id"}
+    return isinstance(config, dict) and marks <= config.keys()
 
 
 def flops_per_token(name: str) -> float | None:

@@ -38,6 +38,8 @@ class Job:
     Attributes:
         fingerprint: of the weights; enters the seeds.
         loop: where the caller waits on `future`.
+        probs: the probability of each verdict among them, once they are known.
+        likelihoods: the mean probability of a token of each, its end included.
     """
 
     request: Request
@@ -47,6 +49,7 @@ class Job:
     future: asyncio.Future[list[Outcome]]
     cancelled: bool = False
     probs: tuple[tuple[str, float], ...] | None = None
+    likelihoods: tuple[float, ...] = ()
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     def set(self, places: Iterable[int], outcome: Outcome) -> None:

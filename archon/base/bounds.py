@@ -39,7 +39,7 @@ class Shape:
     """The largest state that can reach a node.
 
     Attributes:
-        question_tokens: tokens of the conversation.
+        question_tokens: tokens of the conversation; None if unknown.
         candidates: how many there are at most.
         candidate_tokens: tokens of the longest one; None if unknown.
         note_tokens: tokens of the longest critique or reason attached to one.
@@ -47,7 +47,7 @@ class Shape:
         test_tokens: tokens of all tests together.
     """
 
-    question_tokens: int = QUESTION_TOKENS
+    question_tokens: int | None = QUESTION_TOKENS
     candidates: int = 0
     candidate_tokens: int | None = 0
     note_tokens: int | None = 0
@@ -75,7 +75,7 @@ class Shape:
     def join(self, other: Shape) -> Shape:
         """Return the shape behind a join of two branches."""
         return Shape(
-            max(self.question_tokens, other.question_tokens),
+            _most(self.question_tokens, other.question_tokens),
             self.candidates + other.candidates,
             _most(self.candidate_tokens, other.candidate_tokens),
             _most(self.note_tokens, other.note_tokens),

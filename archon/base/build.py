@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +20,7 @@ __all__ = ["Where", "dump", "parse"]
 Where = Callable[[object, object], str]
 """Gives `file:line` of a container, or of one key or index in it; empty if unknown."""
 
-TOP_KEYS = ("name", "description", "models", "stages", "nodes")
+TOP_KEYS = ("name", "description", "metadata", "models", "stages", "nodes")
 NESTED_KEYS = ("name", "description", "stages", "nodes")
 
 
@@ -47,7 +48,10 @@ class _Parser:
             self.fail("`models` maps names to models", data, "models")
         for name, settings in models.items():
             self.models[str(name)] = self.model(name, settings, models)
-        architecture = self.body(data)
+        metadata = data.get("metadata") or {}
+        if not isinstance(metadata, Mapping):
+            self.fail("`metadata` is a mapping of whatever you want to keep", data, "metadata")
+        architecture = replace(self.body(data), metadata=metadata)
         try:
             return architecture.check()
         except ConfigError as error:
@@ -244,11 +248,14 @@ def dump(node: Node) -> dict[str, Json]:
         if model not in names:
             short = re.sub(r"[^a-z0-9]+", "-", model.model.rpartition("/")[2].lower()).strip("-")
             names[model] = unique(short or "model", set(names.values()))
-    data = _dump_body(as_architecture(node), names)
+    architecture = as_architecture(node)
+    data = _dump_body(architecture, names)
+    front: dict[str, Json] = {"name": data.pop("name")} if "name" in data else {}
+    if architecture.metadata:
+        front["metadata"] = dict(architecture.metadata)
     if names:
-        models = {name: _dump_model(model) for model, name in names.items()}
-        data = {**({"name": data.pop("name")} if "name" in data else {}), "models": models, **data}
-    return data
+        front["models"] = {name: _dump_model(model) for model, name in names.items()}
+    return front | data
 
 
 def _dump_model(model: Model) -> Json:

@@ -203,6 +203,14 @@ class Context:
             self.record.unparsed += 1
         return Parsed(value, reply)
 
+    async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
+        """Return how good a scoring model finds each answer, in [0, 1]; it is no call.
+
+        Raises:
+            ModelError: when they cannot be scored.
+        """
+        return await self.run_.gateway.score(model, question, answers)
+
     async def each(
         self,
         work: Callable[[T], Awaitable[R]],
@@ -263,7 +271,7 @@ class Context:
         self, model: Model, messages: _MESSAGES, n: int, **wanted: Any
     ) -> list[Reply | Exception]:
         turns = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
-        request = Request(model, turns, seed=self.seed, **wanted)
+        request = Request(model, model.turns(turns), seed=self.seed, **wanted)
         if self.run_.cut:
             return [BudgetExceeded("the run was cut short", limit=self.run_.cut)] * n
         outcomes = await self.run_.gateway.draw(

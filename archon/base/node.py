@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
@@ -24,7 +24,7 @@ from archon.base.flow import Flow, Ports, ports
 from archon.base.places import Place, append, check_edges
 from archon.base.places import stages as stages_of
 from archon.errors import ArchitectureError
-from archon.model import Model
+from archon.model import Ability, Model
 from archon.plain import canonical
 from archon.registry import Registry
 from archon.types import Json, State, Task
@@ -178,6 +178,10 @@ class Layer(Node, BaseModel):
         for name in type(self).model_fields:
             yield from _models_in(getattr(self, name))
 
+    def abilities(self) -> Iterator[tuple[Model, Ability]]:
+        """Yield what models must be able to do beyond chat; checked before any call."""
+        yield from ()
+
     def check_task(self, task: Task) -> None:
         """Accept any task; a layer that cannot work on some says so here, before any call."""
 
@@ -209,6 +213,9 @@ def _models_in(value: object) -> Iterator[Model]:
                 yield from _models_in(item)
 
 
+_ABOUT = ("name", "metadata")
+"""What the data of an architecture says about it, and not what it does."""
+
 LAYERS: Registry[type[Layer]] = Registry("archon.layers", "layer")
 
 
@@ -231,10 +238,18 @@ class Architecture(Node):
     """A directed acyclic graph of nodes: pure data, checked and costed before it is paid for.
 
     Made by `>>` and `|`, by `archon.load`, or from places. It is usable wherever a layer is.
+
+    Attributes:
+        places: the nodes and their edges, in listing order.
+        name: what it is called in tables; no part of the digest.
+        metadata: where it comes from and the like, plain data; no part of the digest.
+        remarks: what its reader found odd in the file; `lint` yields them first.
     """
 
     places: tuple[Place, ...]
     name: str = ""
+    metadata: Mapping[str, Json] = field(default_factory=dict, compare=False)
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not self.places:
@@ -271,6 +286,7 @@ class Architecture(Node):
 
     def lint(self) -> Iterator[str]:
         """Yield what its layers say, and edges that make a join wait for whole supersteps."""
+        yield from self.remarks
         yield from super().lint()
         if stages_of(self.places) is None:
             yield (
@@ -325,6 +341,12 @@ class Architecture(Node):
         """Each layer's place in its family, by path."""
         return families(self)
 
+    @cached_property
+    def abilities(self) -> tuple[tuple[Model, Ability], ...]:
+        """What models must be able to do beyond chat, once each."""
+        needed = (pair for _, layer in self.walk() for pair in layer.abilities())
+        return tuple(dict.fromkeys(needed))
+
     def models(self) -> Iterator[Model]:
         """Yield every model that may be called, in listing order."""
         for place in self.places:
@@ -341,7 +363,7 @@ class Architecture(Node):
 
     @cached_property
     def _digest(self) -> str:
-        data = {key: value for key, value in self.dump().items() if key != "name"}
+        data = {key: value for key, value in self.dump().items() if key not in _ABOUT}
         return hashlib.sha256(canonical(data).encode()).hexdigest()[:16]
 
     def dump(self) -> dict[str, Json]:

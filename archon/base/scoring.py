@@ -62,7 +62,7 @@ class ScoreContext:
         if self._gateway is None:
             raise RuntimeError("this scorer asks a judge, but its context has no gateway")
         turns = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
-        request = Request(model, turns, seed=self.seed, role="scorer", **wanted)
+        request = Request(model, model.turns(turns), seed=self.seed, role="scorer", **wanted)
         (outcome,) = await self._gateway.draw(request, (Draw(0, draw),), self._spending)
         if isinstance(outcome, Exception):
             raise outcome

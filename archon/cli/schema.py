@@ -37,6 +37,7 @@ def build() -> Json:
         "properties": {
             "name": {"type": "string"},
             "description": {"type": "string"},
+            "metadata": {"type": "object", "description": "whatever you want to keep with it"},
             "models": {
                 "type": "object",
                 "description": "models by short name",

@@ -1,0 +1,18 @@
+"""Architectures of the original Archon (JSON files), read as architectures of this one.
+
+`import_file` reads one and says what it became; `archon.load` does the same for a path that ends
+in `.json`. What is the same and what differs: docs/import.md.
+"""
+
+from archon.original.choices import Choices
+from archon.original.components import is_original
+from archon.original.importing import Imported, import_document, import_file, read_document
+
+__all__ = [
+    "Choices",
+    "Imported",
+    "import_document",
+    "import_file",
+    "is_original",
+    "read_document",
+]

@@ -1,0 +1,82 @@
+"""The YAML text of an imported architecture, with comments that say what each part was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from archon.original.translating import Translation
+from archon.types import Json
+
+__all__ = ["yaml_text"]
+
+_WIDE = 1 << 20
+
+
+def yaml_text(
+    name: str,
+    metadata: Mapping[str, Json],
+    made: Translation,
+    *,
+    shape: str,
+    calls: int,
+    remarks: Sequence[str],
+) -> str:
+    """Return the file that loads as the same architecture.
+
+    Args:
+        name: of the architecture.
+        metadata: as it stands in the architecture.
+        made: models and stages, with their comments.
+        shape: the layer string of the original.
+        calls: the most model calls for one question.
+        remarks: what whoever imports should know.
+    """
+    lines = [
+        f"# {_plain(shape)}",
+        "# Imported from a file of the original Archon.",
+        f"# Calls for one question: {calls}",
+        *(f"# {_plain(remark)}" for remark in remarks),
+        *_block({"name": name}),
+        *_block({"metadata": dict(metadata)}),
+        "models:",
+        *(_commented(f"  {_flow(short)}: {_flow(settings)}", made.comments.get(id(settings), ""))
+          for short, settings in made.models.items()),
+        "stages:",
+        *(line for stage in made.stages for line in _stage(stage, made.comments)),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _stage(stage: Json, comments: Mapping[int, str]) -> Iterator[str]:
+    entries = stage if isinstance(stage, list) else [stage]
+    for i, entry in enumerate(entries):
+        [(kind, settings)] = entry.items()
+        front = "  - " if len(entries) == 1 else "  - - " if i == 0 else "    - "
+        yield _commented(f"{front}{kind}: {_flow(settings)}", comments.get(id(entry), ""))
+
+
+def _commented(line: str, comment: str) -> str:
+    return f"{line}  # {_plain(comment)}" if comment else line
+
+
+def _flow(value: Json) -> str:
+    """Return a value on one line."""
+    text = _dumped(value, default_flow_style=True).strip()
+    return text.removesuffix("\n...") if not isinstance(value, (dict, list)) else text
+
+
+def _block(value: Json) -> list[str]:
+    return _dumped(value, default_flow_style=False).rstrip("\n").split("\n")
+
+
+def _dumped(value: Json, **style: Any) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=_WIDE, **style)
+    return text
+
+
+def _plain(text: str) -> str:
+    """Return a text that cannot leave its comment: one line of printable characters."""
+    return "".join(char if char.isprintable() else " " for char in text)
