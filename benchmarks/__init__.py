@@ -10,6 +10,8 @@ from archon.benchmarks.alpaca_eval import AlpacaEval
 from archon.benchmarks.arena_hard import ArenaHard
 from archon.benchmarks.arithmetic import Arithmetic
 from archon.benchmarks.code_contests import CodeContests
+from archon.benchmarks.constraints import Constraints
+from archon.benchmarks.countdown import Countdown
 from archon.benchmarks.files import FileBenchmark, Source
 from archon.benchmarks.gpqa import GPQA
 from archon.benchmarks.gsm8k import GSM8K
@@ -21,6 +23,7 @@ from archon.benchmarks.mixeval import MixEval, MixEvalHard
 from archon.benchmarks.mmlu import MMLU
 from archon.benchmarks.mmlu_pro import MMLUPro
 from archon.benchmarks.mt_bench import MTBench
+from archon.benchmarks.procedure import Procedure
 from archon.errors import ConfigError, did_you_mean
 
 __all__ = [
@@ -35,6 +38,8 @@ __all__ = [
     "ArenaHard",
     "Arithmetic",
     "CodeContests",
+    "Constraints",
+    "Countdown",
     "FileBenchmark",
     "HumanEval",
     "HumanEvalPlus",
@@ -44,6 +49,7 @@ __all__ = [
     "MTBench",
     "MixEval",
     "MixEvalHard",
+    "Procedure",
     "Source",
     "get",
     "names",
