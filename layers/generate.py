@@ -21,6 +21,15 @@ The answer will be checked against these statements:
 {% endfor %}
 """
 
+NANO_WITH_TESTS = """\
+{{ question }}
+
+Tests:
+{% for test in tests %}
+Test #{{ loop.index }}: {{ test }}
+{% endfor %}
+"""
+
 
 @register("generate")
 class Generate(ModelLayer):
@@ -32,7 +41,7 @@ class Generate(ModelLayer):
 
     uses = ports("tests", "candidates")
     gives = ports("candidates")
-    templates = {"with_tests": {"default": WITH_TESTS}}
+    templates = {"with_tests": {"default": WITH_TESTS, "nano": NANO_WITH_TESTS}}
 
     model: ModelRef
     samples: int = Field(1, ge=1, le=100_000, description="answers to ask for")
