@@ -108,6 +108,7 @@ async def astream(
     session = session or default_session()
     arch = as_architecture(resolve(architecture)).check()
     task = Task.of(question, system=system, answer=answer, schema=schema)
+    await asyncio.to_thread(arch.ready)
     run = start(session, arch, task, budget=budget, seed=seed, mode=mode)
     events: asyncio.Queue[Event | None] = asyncio.Queue()
     run.notify = events.put_nowait

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Block", "blocks", "complete", "defines", "program"]
+__all__ = ["Block", "blocks", "complete", "defines", "names", "preceded", "program"]
 
 PYTHON = frozenset({"python", "py", "python3", "py3", "python2"})
 _TEXTS = frozenset({"", "text", "txt", "plaintext", "code"})
@@ -101,6 +101,20 @@ def defines(code: str, name: str) -> bool:
     return bool(name) and re.search(pattern, code, re.MULTILINE) is not None
 
 
+_NAMES = re.compile(
+    r"^(?:(?:async[ \t]+)?def|class)[ \t]+([A-Za-z_]\w*)|^([A-Za-z_]\w*)[ \t]*=[^=]", re.MULTILINE
+)
+
+
+def names(code: str) -> list[str]:
+    r"""Return what code defines at its margin, in order, each once.
+
+    >>> names("def f(x):\n    y = x\n\ng = f\ng == f\n")
+    ['f', 'g']
+    """
+    return list(dict.fromkeys(m.group(1) or m.group(2) for m in _NAMES.finditer(code)))
+
+
 def program(text: str, entry_point: str = "") -> str | None:
     r"""Return the program that a reply gives, or None if it gives none.
 
@@ -187,9 +201,17 @@ def complete(code: str, prompt: str, entry_point: str) -> str:
     '''
     if defines(code, entry_point):
         head = prompt[: _signature(prompt, entry_point)].strip()
-        whole = f"{head}\n\n\n{code}" if head else code
-        return _futures_first(whole).rstrip("\n") + "\n"
+        return preceded(code, head).rstrip("\n") + "\n"
     return f"{prompt.rstrip()}\n{_indented(code, _indent_of(prompt))}\n"
+
+
+def preceded(code: str, head: str) -> str:
+    r"""Return code behind other code; what has to stand first in a module still does.
+
+    >>> preceded("from __future__ import annotations\nx = y", "y = 1")
+    'from __future__ import annotations\ny = 1\n\n\nx = y'
+    """
+    return _futures_first(f"{head}\n\n\n{code}" if head else code)
 
 
 def _signature(prompt: str, entry_point: str) -> int:

@@ -4,7 +4,8 @@ ArchonError
 ├── ConfigError             before anything runs: the user's file, value or setting is wrong
 │   ├── ArchitectureError   a layer, port, node or edge cannot work
 │   ├── ModelNotFound       no such model, or what it needs is not installed
-│   └── MissingKey          the environment variable that holds an API key is not set
+│   ├── MissingKey          the environment variable that holds an API key is not set
+│   └── SandboxUnavailable  nothing here may execute a model's code (in `archon.sandbox`)
 ├── BudgetError             while spending
 │   ├── BudgetRefused       the budget cannot be enforced, or the first call does not fit
 │   └── BudgetExceeded      a call was refused because it could overrun the budget
@@ -13,6 +14,7 @@ ArchonError
     ├── ModelError          one call failed; `kind` says how, `retryable` whether again may help
     ├── NodeError           a layer lost more than its `on_error` policy allows
     ├── PoolMiss            `mode: only` and the reply is not in the pool
+    ├── SandboxFailed       sandboxes failed again and again (in `archon.sandbox`)
     └── StoreError          the pool's file cannot be read or written
 
 The command line prints any of them in one line; `exit_code` is 2 for the user's mistakes and 1

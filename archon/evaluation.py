@@ -115,7 +115,9 @@ async def aevaluate(
         mode, seed = "reuse", secrets.randbits(48)
     arch = as_architecture(resolve(architecture)).check()
     bench = benchmarks.get(benchmark) if isinstance(benchmark, str) else benchmark
-    bench.ready()
+    # In a thread: to find out whether code may be executed here takes a moment.
+    await asyncio.to_thread(bench.ready)
+    await asyncio.to_thread(arch.ready)
     items = chosen(bench, split, limit, sample, seed)
     work = _Work(
         session, arch, bench, split, seed, mode, as_budget(budget),

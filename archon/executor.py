@@ -91,8 +91,10 @@ def compile(architecture: Architecture, **options: Any) -> Graph:  # noqa: A001 
 
     Raises:
         ArchitectureError: when a port is missing in front.
+        ConfigError: for what cannot be done on this machine, such as executing code.
     """
     architecture.check()
+    architecture.ready()
     graph: Any = StateGraph(_Channels, input_schema=_Input, output_schema=_Output)
     graph.add_node("_begin", _either(_begin(architecture)))
     graph.add_node("_finish", _either(_finish(architecture)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from archon.base import Benchmark, Item, ScoreContext, Scored
 from archon.errors import ArchonError, ModelError, PoolMiss, RunError
 from archon.measured import Lost
+from archon.sandbox import SandboxFailed
 
 __all__ = ["score"]
 
@@ -22,6 +23,8 @@ async def score(
         scored = await benchmark.score(item, text, ctx)
     except (ModelError, PoolMiss) as error:
         return Scored(None, f"judge: {error}"), "infrastructure"
+    except SandboxFailed as error:  # no fault of the program in it
+        return Scored(None, f"sandbox: {error}"), "infrastructure"
     except ArchonError:
         raise
     except Exception as bug:  # whatever a stranger's code raises is told as its own

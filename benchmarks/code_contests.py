@@ -38,6 +38,11 @@ class CodeContests(ProgramBenchmark):
 
     Args:
         path: the folder of `test.parquet` and `valid.parquet`.
+        time_factor: by what the problems' time limits, which were set for compiled languages, are
+            multiplied.
+        min_level: the weakest sandbox that will do, 2 or 3.
+        packages: folders of packages that programs may import, separated by colons.
+        allow_unsafe_execution: `I understand` accepts a sandbox that keeps code from nothing.
     """
 
     name = "code_contests"
@@ -67,20 +72,42 @@ class CodeContests(ProgramBenchmark):
     sizes: Mapping[Split, int] = {"test": 140}
     extra = "eval"
 
-    def __init__(self, path: str | Path | None = None) -> None:
-        super().__init__(path)
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        time_factor: float = 1.0,
+        min_level: int = 2,
+        packages: str = "",
+        allow_unsafe_execution: str = "",
+    ) -> None:
+        super().__init__(
+            path,
+            min_level=min_level,
+            packages=packages,
+            allow_unsafe_execution=allow_unsafe_execution,
+        )
+        if isinstance(time_factor, bool) or not 0 < time_factor <= 100:
+            raise ConfigError(
+                f"{self.name}: `time_factor` must be above 0 and at most 100, got {time_factor!r}"
+            )
+        self.time_factor = time_factor
+
+    def settings(self) -> Json:
+        """Return what changes scores: time limits, and what programs may import."""
+        return [self.time_factor, super().settings()]
 
     def read(self, split: Split) -> Sequence[Item]:
         """Return the problems of a split whose text needs no image."""
         return [
-            _item(row, f"{path}, row {number}")
+            self.item(*_item(row, f"{path}, row {number}", self.time_factor))
             for path in self.files(split)
             for number, row in read_parquet(path, COLUMNS)
             if IMAGE not in str(row["description"]).lower()
         ]
 
 
-def _item(row: dict[str, Json], where: str) -> Item:
+def _item(row: dict[str, Json], where: str, factor: float) -> tuple[Task, dict[str, Json], str]:
     public = _tests(value_of(row, "public_tests", dict, where), where)
     hidden = dict.fromkeys(
         [
@@ -96,7 +123,7 @@ def _item(row: dict[str, Json], where: str) -> Item:
         "reference": "",
         "public": [_test(*pair) for pair in shown],
         "hidden": [_test(*pair) for pair in hidden if pair not in shown],
-        "seconds": _seconds(row["time_limit"]),
+        "seconds": factor * _seconds(row["time_limit"]),
         "memory_bytes": row["memory_limit_bytes"] or None,
         "input_file": row["input_file"] or "",
         "output_file": row["output_file"] or "",
@@ -107,7 +134,7 @@ def _item(row: dict[str, Json], where: str) -> Item:
         text=value_of(row, "description", str, where).strip(),
     )
     task = Task.of(question, id=value_of(row, "name", str, where))
-    return Item(task, target, group=_group(row))
+    return task, target, _group(row)
 
 
 def _tests(found: Mapping[str, Json], where: str) -> list[tuple[str, str]]:

@@ -34,6 +34,9 @@ class HumanEval(ProgramBenchmark):
     Args:
         path: `HumanEval.jsonl.gz`, or its folder.
         dev: share of the items that becomes the split `dev`.
+        min_level: the weakest sandbox that will do, 2 or 3.
+        packages: folders of packages that programs may import, separated by colons.
+        allow_unsafe_execution: `I understand` accepts a sandbox that keeps code from nothing.
     """
 
     name = "humaneval"
@@ -70,7 +73,7 @@ class HumanEval(ProgramBenchmark):
             "memory_bytes": None,
         }
         question = _QUESTION.format(prompt=prompt.strip())
-        return Item(Task.of(question, id=value_of(row, "task_id", str, where)), target)
+        return self.item(Task.of(question, id=value_of(row, "task_id", str, where)), target)
 
     def _tests(self, row: dict[str, Json], shown: Sequence[Call], where: str) -> tuple[Json, Json]:
         name = row["entry_point"]
@@ -113,6 +116,9 @@ class HumanEvalPlus(HumanEval):
     Args:
         path: `HumanEvalPlus.jsonl.gz`, or its folder.
         dev: share of the items that becomes the split `dev`.
+        min_level: the weakest sandbox that will do, 2 or 3.
+        packages: folders of packages that programs may import, separated by colons.
+        allow_unsafe_execution: `I understand` accepts a sandbox that keeps code from nothing.
     """
 
     name = "humaneval_plus"

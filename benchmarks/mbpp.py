@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from archon.base import BENCHMARKS, Item, Split
+from archon.benchmarks.evalplus import restored
 from archon.benchmarks.files import Source, read_jsonl, value_of
 from archon.benchmarks.humaneval import plus_tests
 from archon.benchmarks.programs import Call, ProgramBenchmark, calls_of
@@ -49,6 +50,9 @@ class MBPP(ProgramBenchmark):
 
     Args:
         path: `mbpp.jsonl`, or its folder.
+        min_level: the weakest sandbox that will do, 2 or 3.
+        packages: folders of packages that programs may import, separated by colons.
+        allow_unsafe_execution: `I understand` accepts a sandbox that keeps code from nothing.
     """
 
     name = "mbpp"
@@ -66,8 +70,20 @@ class MBPP(ProgramBenchmark):
     sizes: Mapping[Split, int] = {"test": 500}
     seconds = 10.0
 
-    def __init__(self, path: str | Path | None = None) -> None:
-        super().__init__(path)
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        min_level: int = 2,
+        packages: str = "",
+        allow_unsafe_execution: str = "",
+    ) -> None:
+        super().__init__(
+            path,
+            min_level=min_level,
+            packages=packages,
+            allow_unsafe_execution=allow_unsafe_execution,
+        )
         self.splits = ("dev", "test")
 
     def read(self, split: Split) -> Sequence[Item]:
@@ -95,18 +111,20 @@ class MBPP(ProgramBenchmark):
             "memory_bytes": None,
         }
         question = _question(value_of(row, "text", str, where), asserts)
-        return Item(Task.of(question, id=f"mbpp/{row['task_id']}"), target)
+        return self.item(Task.of(question, id=f"mbpp/{row['task_id']}"), target)
 
 
 class MBPPPlus(ProgramBenchmark):
     """The 378 well-formed functions of MBPP with about 35 times as many tests, from EvalPlus.
 
-    The task shows one assertion, as published. Arguments that JSON cannot hold (tuples, sets,
-    complex numbers) are written in it as EvalPlus writes them: a runner has to restore them.
+    The task shows one assertion, as published.
 
     Args:
         path: `MbppPlus.jsonl.gz`, or its folder.
         dev: share of the items that becomes the split `dev`.
+        min_level: the weakest sandbox that will do, 2 or 3.
+        packages: folders of packages that programs may import, separated by colons.
+        allow_unsafe_execution: `I understand` accepts a sandbox that keeps code from nothing.
     """
 
     name = "mbpp_plus"
@@ -128,12 +146,17 @@ class MBPPPlus(ProgramBenchmark):
         return [self._item(row, f"{path}:{line}") for line, row in read_jsonl(path)]
 
     def _item(self, row: dict[str, Json], where: str) -> Item:
+        identity = value_of(row, "task_id", str, where)
+        number = int(identity.rpartition("/")[2]) if identity[-1:].isdecimal() else 0
         text, asserts = _parted(value_of(row, "prompt", str, where))
         name = value_of(row, "entry_point", str, where)
         public, hidden = plus_tests(row, _calls(asserts, name), where)
+        for arguments in hidden[0]["inputs"]:
+            restored(number, arguments)
         known = {test["code"] for test in public}
         public += [{"code": test, "scored": False} for test in asserts if test not in known]
         target = {
+            "number": number,
             "entry_point": name,
             "prompt": "",
             "setup": "",
@@ -143,9 +166,7 @@ class MBPPPlus(ProgramBenchmark):
             "seconds": self.seconds,
             "memory_bytes": None,
         }
-        return Item(
-            Task.of(_question(text, asserts), id=value_of(row, "task_id", str, where)), target
-        )
+        return self.item(Task.of(_question(text, asserts), id=identity), target)
 
 
 def _parted(prompt: str) -> tuple[str, list[str]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NoReturn
 
 from archon import coding
 from archon.base import Item, ScoreContext, Scored
 from archon.benchmarks.own_regex import Pattern
 from archon.benchmarks.own_scoring import Scorer, options, several, text_of
+from archon.benchmarks.programs import run_tests, sandbox_settings
+from archon.code_tasks import CodeTask
 from archon.errors import ConfigError, did_you_mean
 from archon.types import AnswerKind, Json
 
@@ -129,39 +130,63 @@ class Regex(Scorer):
 
 
 class Code(Scorer):
-    """Programs that are tested; refused until there is something that may execute them."""
+    """Programs that have to pass the tests which the row gives as its answer.
+
+    The answer is source that raises where the program is wrong, such as assertions, or a list of
+    such sources. Options: `seconds` for each test, and `min_level`, `packages` and
+    `allow_unsafe_execution` of the sandbox.
+    """
 
     name = "code"
     metric = "pass@1"
     needs = ("sandbox",)
+    hint = "Give the whole program in one block that begins with ```python."
 
     def __init__(self, kind: AnswerKind | None, given: Json) -> None:
         super().__init__(kind)
-        options(given, {}, "the scorer 'code'")
+        known: dict[str, type | tuple[type, ...]] = {
+            "seconds": (int, float),
+            "min_level": int,
+            "packages": list,
+            "allow_unsafe_execution": str,
+        }
+        found = options(given, known, "the scorer 'code'")
+        self.task = CodeTask(seconds=found.pop("seconds", None))
+        self.sandbox = sandbox_settings("the scorer 'code'", **found)
+        try:
+            _ = self.task.limits
+        except ConfigError as error:
+            raise ConfigError(f"the scorer 'code': {error}") from None
 
     def gold(self, value: Json, choices: Sequence[str]) -> Json:
-        """Return the tests as source."""
-        return "\n".join(several(value))
+        """Return the tests, each as source."""
+        return several(value)
 
     def extract(self, text: str) -> str | None:
         """Return the program that a reply gives."""
         return coding.program(text)
 
     def check(self, text: str, gold: Json) -> bool:
-        """Refuse, as `ready` does."""
-        self._refuse()
+        """Refuse: whether a program is right shows only when it runs.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("the scorer 'code': only `score` can tell whether a program is right")
 
     async def score(self, item: Item, text: str | None, ctx: ScoreContext) -> Scored:
-        """Refuse, as `ready` does."""
-        self._refuse()
+        """Run the tests; the program is right if it passes all of them.
+
+        Raises:
+            SandboxUnavailable: where nothing may execute it.
+        """
+        tests = [{"code": source} for source in item.target]
+        return await run_tests(self.sandbox, self.task, text, tests)
+
+    def settings(self) -> Json:
+        """Return what changes scores: the time limit, and what programs may import."""
+        return [self.task.seconds, list(self.sandbox.packages)]
 
     def ready(self) -> None:
-        """Refuse: there is nothing yet that may execute a model's code."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise ConfigError(
-            "the scorer 'code' executes code, which needs a sandbox that this version does not"
-            " have; items can be listed, and answers generated with `archon sample` now and scored"
-            " later"
-        )
+        """Refuse where nothing may execute a model's code."""
+        self.sandbox.choose()

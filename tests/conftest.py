@@ -70,6 +70,17 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def executes() -> None:
+    """Skips the test where nothing may execute untrusted code: no Linux, or a kernel without."""
+    from archon.sandbox import SandboxUnavailable, choose
+
+    try:
+        choose()
+    except SandboxUnavailable as error:
+        pytest.skip(str(error).splitlines()[0])
+
+
 @pytest.fixture(autouse=True)
 def _own_session(archon_home: Path) -> Iterator[None]:
     from archon import session

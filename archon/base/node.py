@@ -79,6 +79,17 @@ class Node(ABC):
     def check_task(self, task: Task) -> None:
         """Raise ConfigError if this node cannot work on `task`; called before any call."""
 
+    def ready(self) -> None:
+        """Refuse, before any call, what cannot be done on this machine.
+
+        Loading, checking and planning do not ask for it; whatever is about to run does.
+
+        Raises:
+            ConfigError: saying what is missing and what mends it.
+        """
+        for _, child in self.children():
+            child.ready()
+
     def lint(self) -> Iterator[str]:
         """Yield what is legal but probably not meant, one line each."""
         for name, child in self.children():

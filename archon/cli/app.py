@@ -25,6 +25,7 @@ from archon.cli import (
     reporting,
     running,
     sampling,
+    sandboxing,
     schema,
     showing,
     starter,
@@ -87,6 +88,7 @@ app.command("compare")(comparing.compare)
 app.command("sample")(sampling.sample)
 app.command("curves")(curves.curves)
 app.command("report")(reporting.report)
+app.command("sandbox")(sandboxing.sandbox)
 app.command("layers")(listing.layers)
 app.command("models")(listing.models)
 app.add_typer(benchmarks.benchmarks, name="benchmarks")

@@ -175,9 +175,15 @@ def splits_apart(make: Make) -> None:
 def hides_the_target(make: Make) -> None:
     """The task does not carry the expected answer in its metadata."""
     for item in _first(make(), 20):
+        if _has_hidden(item):  # what else a program's target holds may be known
+            continue
         values = _leaves(dict(item.task.metadata))
         told = {str(leaf) for leaf in _leaves(item.target)} & {str(value) for value in values}
         assert not told, f"the metadata of {item.task.id!r} tells {sorted(told)[0]!r}"
+
+
+def _has_hidden(item: Item) -> bool:
+    return isinstance(item.target, dict) and "hidden" in item.target
 
 
 def _leaves(value: Json) -> list[Json]:
@@ -204,9 +210,14 @@ def reads_anything(make: Make) -> None:
 
 @_contract
 def is_ready_or_says_why(make: Make) -> None:
-    """What cannot be scored here is refused before any call, in one line."""
-    refusal = _refusal(make().ready)
-    assert "\n" not in refusal, "the refusal has several lines"
+    """What cannot be scored here is refused before any call, in one line.
+
+    A refusal to execute code has a line for each sandbox that does not work here.
+    """
+    benchmark = make()
+    refusal = _refusal(benchmark.ready)
+    one_line = "\n" not in refusal or "sandbox" in benchmark.needs
+    assert one_line, "the refusal has several lines"
 
 
 def _refusal(work: Callable[[], object]) -> str:
@@ -218,11 +229,26 @@ def _refusal(work: Callable[[], object]) -> str:
     return ""
 
 
+def _cannot_execute(benchmark: Benchmark) -> bool:
+    return "sandbox" in benchmark.needs and bool(_refusal(benchmark.ready))
+
+
+@_contract
+def hides_its_tests(make: Make) -> None:
+    """What a task tells layers holds none of the tests that only the scorer may know."""
+    for item in filter(_has_hidden, _first(make(), 10)):
+        told = canonical(item.task.to_json())
+        for test in item.target["hidden"]:
+            for value in (test.get("code"), test.get("inputs"), test.get("stdin")):
+                said = value and canonical(value) in told
+                assert not said, f"{item.task.id!r}: its task tells the hidden test {value!r:.60}"
+
+
 @_contract
 def scores_in_range(make: Make) -> None:
     """A score is from 0 to 1, or there is a reason; no answer scores 0; a score never raises."""
     benchmark = make()
-    if "sandbox" in benchmark.needs:
+    if _cannot_execute(benchmark):
         return
     for item in _first(benchmark, 4):
         none = _score(benchmark, item, None)
@@ -236,7 +262,7 @@ def scores_in_range(make: Make) -> None:
 def survives_its_judge(make: Make) -> None:
     """Whatever a judge says, refusals included, there is a score or a reason."""
     benchmark = make()
-    if not _judged(benchmark) or "sandbox" in benchmark.needs:
+    if not _judged(benchmark) or _cannot_execute(benchmark):
         return
     item = _first(benchmark, 1)[0]
     for said in JUDGEMENTS:
@@ -263,7 +289,7 @@ def sums_up_anything(make: Make) -> None:
     benchmark = make()
     items = _first(benchmark, 3)
     unscored = [_Graded(item.task.id, item.group, None) for item in items]
-    real = [] if "sandbox" in benchmark.needs else [_row(benchmark, item) for item in items]
+    real = [] if _cannot_execute(benchmark) else [_row(benchmark, item) for item in items]
     for rows in ([], unscored, real):
         _check_figures(benchmark.summary(rows))
 

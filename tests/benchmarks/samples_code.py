@@ -94,7 +94,7 @@ def mbpp(folder: Path) -> None:
 def mbpp_plus(folder: Path) -> None:
     """Write one problem that shows an assertion."""
     row = {
-        "task_id": "Mbpp/2",
+        "task_id": "Mbpp/3",
         "prompt": '"""\nWrite a function to add two numbers.\nassert add(1, 2) == 3\n"""\n',
         "entry_point": "add",
         "canonical_solution": "\ndef add(a, b):\n    return a + b\n",

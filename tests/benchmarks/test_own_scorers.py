@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,20 +104,35 @@ def test_a_choice_without_options() -> None:
         own.load([{"question": "Q?", "answer": "A"}], answer="choice").items("test")
 
 
-def test_code_is_refused() -> None:
-    made = _made("assert f(1) == 2", None, "code")
-    assert made.needs == ("sandbox",)
-    assert made.metric == "pass@1"
+def test_code_has_to_pass_its_tests(executes: None) -> None:
+    made = _made(["assert f(1) == 2", "assert f(3) == 4"], {"code": {"seconds": 10}}, None)
+    assert (made.needs, made.metric) == (("sandbox",), "pass@1")
+    made.ready()
     [item] = made.items("test")
-    assert made.extract("```python\ndef f(x): ...\n```") == "def f(x): ..."
-    refusals: list[Callable[[], object]] = [
-        made.ready,
-        lambda: made.check("", ""),
-        lambda: asyncio.run(made.score(item, "", ScoreContext())),
-    ]
-    for refuse in refusals:
-        with pytest.raises(ConfigError, match="needs a sandbox"):
-            refuse()
+    assert "```python" in item.task.question
+    for text, value in (
+        ("```python\ndef f(x):\n    return x + 1\n```", 1),
+        ("def f(x): return 2", 0),
+        ("I do not know.", 0),
+        (None, 0),
+    ):
+        assert asyncio.run(made.score(item, text, ScoreContext())).value == value
+    with pytest.raises(ConfigError, match="only `score` can tell"):
+        made.check("", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"second": 1}, "no option 'second'; did you mean 'seconds'"),
+        ({"seconds": 0}, "seconds must be above 0"),
+        ({"min_level": 1}, "`min_level`"),
+        ({"allow_unsafe_execution": "yes"}, "`allow_unsafe_execution`.*'I understand'"),
+    ],
+)
+def test_options_of_code(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        _made("assert f(1) == 2", {"code": options}, None)
 
 
 CATASTROPHIC = [r"(a+)+b", r"(a|aa)+b", r"(?:a?){40}a{40}", r"a*a*a*a*a*a*b", r"(.*)*x"]
