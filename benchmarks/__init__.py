@@ -17,6 +17,7 @@ from archon.benchmarks.gpqa import GPQA
 from archon.benchmarks.gsm8k import GSM8K
 from archon.benchmarks.humaneval import HumanEval, HumanEvalPlus
 from archon.benchmarks.ifeval import IFEval
+from archon.benchmarks.listfn import ListFn
 from archon.benchmarks.math import MATH, MATH500
 from archon.benchmarks.mbpp import MBPP, MBPPPlus
 from archon.benchmarks.mixeval import MixEval, MixEvalHard
@@ -44,6 +45,7 @@ __all__ = [
     "HumanEval",
     "HumanEvalPlus",
     "IFEval",
+    "ListFn",
     "MBPPPlus",
     "MMLUPro",
     "MTBench",

@@ -319,4 +319,3 @@ def mutants(steps: Sequence[Step]) -> list[tuple[str, tuple[Step, ...]]]:
         if after and after[0].op.kind != "end" and after[0] != step:
             found.append(("swapped", (*before, after[0], step, *after[1:])))
     return found
-

@@ -95,13 +95,13 @@ def weak(rng: random.Random) -> list[Numbers]:
 
 
 def shown(steps: Sequence[Step], rng: random.Random) -> list[Numbers]:
-    """Two lists for the task to show; neither comes out empty or unchanged if that can be."""
+    """Two lists for the task to show; none comes out empty, unchanged or long if that can be."""
     found: list[Numbers] = []
     for turn in range(40):
         high = (12, 30, 60, 60)[turn % 4]
         row = tuple(rng.randint(-high // 4, high) for _ in range(rng.randint(3, 5)))
         value = run(steps, row)
-        dull = value in ([], 0) or value == list(row)
+        dull = value in ([], 0) or value == list(row) or len(str(value)) > 24
         if row not in found and (not dull or turn > 30):
             found.append(row)
             if len(found) == 2:

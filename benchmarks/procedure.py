@@ -23,7 +23,9 @@ __all__ = ["LEVELS", "Plan", "Procedure", "prefix", "problems", "states_in"]
 LEVELS = (2, 4, 6, 8, 12)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _SHORTEST, _LONGEST = 4, 9
-_STATE = re.compile(r"^\s{0,8}(\d{1,3})[.):]\s{0,8}[\"'`*]{0,3}([a-z]{1,80})[\"'`*]{0,3}\.?\s*$", re.I)
+_STATE = re.compile(
+    r"^\s{0,8}(\d{1,3})[.):]\s{0,8}[\"'`*]{0,3}([a-z]{1,80})[\"'`*]{0,3}\.?\s*$", re.I
+)
 _RULE = (
     'Write the text after each step on a line of its own, such as "1. abc", and the final text'
     " after ####."

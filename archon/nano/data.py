@@ -28,6 +28,7 @@ INCORRECT = "[Incorrect]"
 
 USER = "<|user|>"
 ASSISTANT = "<|assistant|>"
+THINK = "<|think|>"
 END = "<|end|>"
 PAD = "<|pad|>"
 CHAT_TEMPLATE = (

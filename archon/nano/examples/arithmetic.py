@@ -51,7 +51,8 @@ class ArithmeticFamily(Family[Problem, Value]):
 
     def thought(self, problem: Problem, draft: Draft[Value], rng: random.Random) -> str:
         """The signed quantities, in the order of the story."""
-        return " ".join(_told(problem, parse_key(problem.key)))
+        terms = parse_key(problem.key)
+        return " ".join(_told(problem, terms if draft.value == problem.answer else _once(problem)))
 
     def review(
         self,
@@ -99,19 +100,29 @@ class ArithmeticFamily(Family[Problem, Value]):
     ) -> list[Statement[Value]]:
         """The number, and what is true of it: sound and cheap, but weak."""
         value = belief.value or 0
-        low = value - rng.randint(1, 20)
+        lows = [value - off for off in rng.sample(range(1, 30), 3)]
+        highs = [value + off for off in rng.sample(range(1, 30), 3)]
         parity = "odd" if value % 2 else "even"
         found: list[Statement[Value]] = [
             Statement(f"The answer is {value}.", _judge(lambda x: x == value)),
             Statement(f"The answer is {parity}.", _judge(lambda x: x % 2 == value % 2)),
-            Statement(f"The answer is more than {low}.", _judge(lambda x: x > low)),
             Statement(f"The answer ends in {value % 10}.", _judge(lambda x: x % 10 == value % 10)),
+            *(Statement(f"The answer is more than {low}.", _more(low)) for low in lows),
+            *(Statement(f"The answer is less than {high}.", _less(high)) for high in highs),
         ]
-        return found[:count]
+        return rng.sample(found, min(count, len(found)))
 
 
 def _judge(test: Callable[[int], bool]) -> Callable[[Value], tuple[str, bool]]:
     return lambda value: (str(value), value is not None and test(value))
+
+
+def _more(low: int) -> Callable[[Value], tuple[str, bool]]:
+    return _judge(lambda value: value > low)
+
+
+def _less(high: int) -> Callable[[Value], tuple[str, bool]]:
+    return _judge(lambda value: value < high)
 
 
 def _draft(lines: Sequence[str]) -> Draft[Value]:
@@ -126,10 +137,16 @@ def _result(line: re.Match[str]) -> int:
 
 def _believed(problem: Problem, knobs: Knobs, rng: random.Random) -> tuple[Term, ...]:
     """The terms as a reader with the misconceptions reads them."""
+    once = _once(problem)
     terms = parse_key(problem.key)
-    pairs = [{int(number) for number in found if number} for found in _GROUPS.findall(problem.question)]
-    if not pairs or not knobs.strikes("groups", rng):
-        return terms
+    return once if once != terms and knobs.strikes("groups", rng) else terms
+
+
+def _once(problem: Problem) -> tuple[Term, ...]:
+    """The terms with groups counted once where the story invites it; else as they are."""
+    terms = parse_key(problem.key)
+    found = _GROUPS.findall(problem.question)
+    pairs = [{int(number) for number in numbers if number} for numbers in found]
     once = tuple(
         Term(term.sign, 1, term.size) if set(term.numbers) in pairs else term for term in terms
     )
@@ -165,6 +182,9 @@ def _misread(
     if missing := stated - used:
         return f"The {next(iter(missing))} is not used."
     for term in parse_key(problem.key):
-        if draft.value is not None and draft.value - (belief.value or 0) == -2 * term.sign * term.value:
+        if (
+            draft.value is not None
+            and draft.value - (belief.value or 0) == -2 * term.sign * term.value
+        ):
             return f"{term.value} must be {'added' if term.sign > 0 else 'subtracted'}."
     return f"The answer must be {belief.value}."

@@ -97,7 +97,9 @@ class ConstraintsFamily(Family[Brief, Entries]):
     ) -> str:
         """The rules that are not met."""
         rules = zip(_believed(problem, belief), problem.told, strict=True)
-        missed = [told + _found(rule, draft.value) for rule, told in rules if not rule.met(draft.value)]
+        missed = [
+            told + _found(rule, draft.value) for rule, told in rules if not rule.met(draft.value)
+        ]
         return f"Not met: {'; '.join(missed)}." if missed else "All rules are met."
 
     def check(
@@ -131,11 +133,23 @@ class ConstraintsFamily(Family[Brief, Entries]):
         """A statement for each rule."""
         rules = zip(_believed(problem, belief), problem.told, strict=True)
         found = [Statement(f"The answer: {told}.", _judge(rule)) for rule, told in rules]
-        return found[:count]
+        size = len(belief.value)
+        bounds = [(f"more than {n}", _longer(n)) for n in range(max(0, size - 2), size)]
+        bounds += [(f"less than {n}", _shorter(n)) for n in range(size + 1, size + 4)]
+        weak = [Statement(f"The answer: {told} entries.", judge) for told, judge in bounds]
+        return (found + rng.sample(weak, len(weak)))[:count]
 
 
 def _judge(rule: Rule) -> Callable[[Entries], tuple[str, bool]]:
     return lambda entries: (_found(rule, entries).strip(" ()") or "seen", rule.met(entries))
+
+
+def _longer(size: int) -> Callable[[Entries], tuple[str, bool]]:
+    return lambda entries: (str(len(entries)), len(entries) > size)
+
+
+def _shorter(size: int) -> Callable[[Entries], tuple[str, bool]]:
+    return lambda entries: (str(len(entries)), len(entries) < size)
 
 
 def _listed(entries: Entries) -> str:

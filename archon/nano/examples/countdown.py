@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -72,9 +72,7 @@ class CountdownFamily(Family[Puzzle, str]):
         Who believes in left-to-right takes for right what comes to the target in that way.
         """
         loose = not self._right(problem, second)
-        return self._right(problem, first, loose=loose) == self._right(
-            problem, second, loose=loose
-        )
+        return self._right(problem, first, loose=loose) == self._right(problem, second, loose=loose)
 
     def merit(self, problem: Puzzle, draft: Draft[str], belief: Draft[str]) -> float:
         """1 for the target, less the further off, least for a broken rule."""
@@ -157,12 +155,20 @@ class CountdownFamily(Family[Puzzle, str]):
             return (f"{twice[0]} again", False) if twice else ("none", True)
 
         numbers = ", ".join(map(str, problem.numbers))
-        all_of = [
+        highs = [problem.target + off for off in rng.sample(range(1, 30), 3)]
+        found = [
             Statement(f"The answer equals {problem.target}.", equals),
             Statement(f"The answer uses only {numbers}.", given),
             Statement("The answer uses no number too often.", once),
+            *(
+                Statement(f"The answer uses {number} at most once.", _at_most_once(number))
+                for number in sorted(set(problem.numbers))
+                if problem.numbers.count(number) == 1
+            ),
+            *(Statement(f"The answer is less than {high}.", _less(high)) for high in highs),
         ]
-        return all_of[:count]
+        head, rest = found[:3], found[3:]
+        return (head + rng.sample(rest, len(rest)))[:count]
 
     def _right(self, problem: Puzzle, draft: Draft[str], *, loose: bool = False) -> bool:
         right, _ = verdict(draft.value, problem.numbers, problem.target)
@@ -211,6 +217,22 @@ def _random_tree(problem: Puzzle, rng: random.Random) -> Tree:
 def _draft(tree: Tree, *, brackets: bool = True) -> Draft[str]:
     text = tree.text if brackets else tree.text.replace("(", "").replace(")", "")
     return Draft("\n".join([*tree.steps, f"#### {text}"]), text)
+
+
+def _at_most_once(number: int) -> Callable[[str], tuple[str, bool]]:
+    def judge(text: str) -> tuple[str, bool]:
+        times = parse(text).numbers.count(number)
+        return str(times), times <= 1
+
+    return judge
+
+
+def _less(high: int) -> Callable[[str], tuple[str, bool]]:
+    def judge(text: str) -> tuple[str, bool]:
+        value = parse(text).value
+        return _number(value), value < high
+
+    return judge
 
 
 def _number(value: Fraction) -> str:

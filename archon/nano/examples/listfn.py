@@ -196,5 +196,3 @@ def _calls(steps: Steps, count: int, rng: random.Random) -> list[tuple[tuple[int
         row = tuple(rng.randint(-high // 3, high) for _ in range(rng.randint(1, 4)))
         found[row] = run(steps, row)
     return list(found.items())
-
-

@@ -27,7 +27,9 @@ Labelled = Sequence[tuple[str, str, str]]
 
 
 @cache
-def _layers() -> dict[str, Critique | Fuse | Generate | Rank | Refine | TestEval | UnitTests | Verify]:
+def _layers() -> dict[
+    str, Critique | Fuse | Generate | Rank | Refine | TestEval | UnitTests | Verify
+]:
     return {
         "critique": Critique(model=MODEL), "fuse": Fuse(model=MODEL), "rank": Rank(model=MODEL),
         "refine": Refine(model=MODEL), "test_eval": TestEval(model=MODEL),
