@@ -240,7 +240,7 @@ def read(text: str | None, form: Form) -> tuple[int, ...] | tuple[str, ...] | No
 
 def true_rules(entries: Entries, form: Form, rng: random.Random) -> list[Rule]:
     """Every rule that a list meets, one of each kind, in a random order; its length first."""
-    names = [name for name in (NUMBERS if form == "numbers" else WORDS)]
+    names = list(NUMBERS if form == "numbers" else WORDS)
     head, rest = names[0], names[1:]
     rng.shuffle(rest)
     found = []

@@ -1,4 +1,4 @@
-"""Countdown: reach a number with given numbers, each used at most once. Hard to find, easy to check.
+"""Countdown: reach a number with given numbers, each used at most once.
 
 The numbers game of the television programme, as a task for search with language models (Gandhi et
 al. 2024, "Stream of Search"). A problem is made from an expression that uses all its numbers, so

@@ -1,7 +1,7 @@
 """Arithmetic expressions that models write: read without `eval`, computed in exact fractions.
 
-`parse` reads whole numbers, `+ - * /` (also as × · ÷ and the long minus) and brackets. It is
-total but for `ValueError`, and takes time linear in the text.
+`parse` reads whole numbers, `+ - * /` (also as typographers write them) and brackets, round or
+square. It raises nothing but `ValueError`, and takes time linear in the text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ LONGEST = 400
 """Characters of an expression that is read; longer ones are refused."""
 
 _TOKEN = re.compile(r"\s*(?:(\d{1,20})|([-+*/()]))")
-_SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")"})
+_SIGNS = str.maketrans(
+    {"\u00d7": "*", "\u00b7": "*", "\u00f7": "/", "\u2212": "-", "\u2013": "-", "[": "(", "]": ")"}
+)
+"""Multiplication sign, middle dot, division sign, minus sign, en dash; square brackets."""
 _BINDS = {"+": 1, "-": 1, "*": 2, "/": 2}
 
 
@@ -69,28 +72,11 @@ def _value(tokens: list[int | str]) -> Fraction:
     values: list[Fraction] = []
     waiting: list[str] = []
     wants_number = True
-    for token in tokens:
+    for word in tokens:
         if wants_number:
-            if token == "(":
-                waiting.append(token)
-                continue
-            if not isinstance(token, int):
-                raise ValueError(f"a number is missing before {token!r}")
-            values.append(Fraction(token))
-            wants_number = False
-        elif token == ")":
-            while waiting and waiting[-1] != "(":
-                _apply(values, waiting.pop())
-            if not waiting:
-                raise ValueError("a closing bracket without an opening one")
-            waiting.pop()
-        elif isinstance(token, str) and token in _BINDS:
-            while waiting and _BINDS.get(waiting[-1], 0) >= _BINDS[token]:
-                _apply(values, waiting.pop())
-            waiting.append(token)
-            wants_number = True
+            wants_number = _operand(word, values, waiting)
         else:
-            raise ValueError(f"an operator is missing before {token}")
+            wants_number = _operator(word, values, waiting)
     if wants_number:
         raise ValueError("it ends without a number")
     while waiting:
@@ -98,6 +84,33 @@ def _value(tokens: list[int | str]) -> Fraction:
             raise ValueError("an opening bracket without a closing one")
         _apply(values, waiting.pop())
     return values[0]
+
+
+def _operand(word: int | str, values: list[Fraction], waiting: list[str]) -> bool:
+    """Take a number or an opening bracket; whether a number is wanted next."""
+    if isinstance(word, int):
+        values.append(Fraction(word))
+        return False
+    if word != "(":
+        raise ValueError(f"a number is missing before {word!r}")
+    waiting.append(word)
+    return True
+
+
+def _operator(word: int | str, values: list[Fraction], waiting: list[str]) -> bool:
+    """Take an operator or a closing bracket; whether a number is wanted next."""
+    if isinstance(word, int) or word == "(":
+        raise ValueError(f"an operator is missing before {word}")
+    least = _BINDS.get(word, 1)
+    while waiting and waiting[-1] != "(" and _BINDS[waiting[-1]] >= least:
+        _apply(values, waiting.pop())
+    if word in _BINDS:
+        waiting.append(word)
+        return True
+    if not waiting:
+        raise ValueError("a closing bracket without an opening one")
+    waiting.pop()
+    return False
 
 
 def _apply(values: list[Fraction], sign: str) -> None:

@@ -17,7 +17,7 @@ from archon import coding
 from archon.base import BENCHMARKS, Figure, Graded, Item, ScoreContext, Scored
 from archon.benchmarks.listfn_steps import ENDS, INNER, OPS, Step, Value, program, run
 from archon.benchmarks.listfn_tests import fingerprint, shown, strong, weak
-from archon.benchmarks.listfn_words import Wording, describe, worded
+from archon.benchmarks.listfn_words import PLAIN, Wording, describe, worded
 from archon.benchmarks.procedural import Procedural, Split, drawn
 from archon.benchmarks.programs import endings, run_tests, sandbox_settings
 from archon.code_tasks import KEY, CodeTask
@@ -52,7 +52,7 @@ class Function:
     key: str
     level: int
     examples: tuple[tuple[int, ...], ...] = ()
-    wording: Wording = Wording()
+    wording: Wording = PLAIN
     about: str = ""
     id: str = ""
 

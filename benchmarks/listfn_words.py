@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from archon.benchmarks.listfn_steps import Step
 
-__all__ = ["LURES", "Wording", "describe", "worded"]
+__all__ = ["LURES", "PLAIN", "Wording", "describe", "worded"]
 
 LURES = {
     "ascending": (
@@ -46,6 +46,10 @@ class Wording:
 
     lure: str = ""
     turned: int = -1
+
+
+PLAIN = Wording()
+"""Nothing misleads."""
 
 
 def worded(steps: Sequence[Step], rng: random.Random) -> Wording:

@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from archon import base
 from archon.base import Item
@@ -122,9 +122,14 @@ class Listing(Generic[P]):
 
 
 @lru_cache(maxsize=128)
+def _listing(stream: Stream[Any], level: int, split: Split, seed: int) -> Listing[Any]:
+    return Listing(stream(level, split, seed))
+
+
 def listing(stream: Stream[P], level: int, split: Split, seed: int) -> Listing[P]:
     """The listing of a stream, one for all who ask in this process."""
-    return Listing(stream(level, split, seed))
+    kept: Listing[P] = _listing(stream, level, split, seed)
+    return kept
 
 
 class Procedural(base.Benchmark, Generic[P]):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from archon import answers, stats
+from archon import stats
 from archon.base import BENCHMARKS, Figure, Graded, Item, ScoreContext, Scored
 from archon.benchmarks.procedural import Procedural, Split, drawn
 from archon.plain import canonical
@@ -193,7 +193,7 @@ class Procedure(Procedural[Plan]):
     def check(self, text: str, gold: Json) -> bool:
         """Return whether the final text is right."""
         answer = self.extract(text) or ""
-        return answer.strip("\"'`. ").lower() == gold["states"][-1]
+        return answer.strip("\"'`. ").lower() == str(gold["states"][-1])
 
     async def score(self, item: Item, text: str | None, ctx: ScoreContext) -> Scored:
         """Score the final text; the detail has how far the states before it are right."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from archon.benchmarks.constraint_rules import VOCABULARY, Entries, Rule, read
 from archon.benchmarks.constraints import LEVELS, Brief, problems
@@ -21,8 +22,8 @@ _MEASURES: dict[str, Callable[[Entries], object]] = {
     "first": lambda xs: xs[0],
     "last": lambda xs: xs[-1],
     "ends": lambda xs: int(xs[0]) + int(xs[-1]),
-    "largest": lambda xs: max(xs),  # type: ignore[type-var]
-    "smallest": lambda xs: min(xs),  # type: ignore[type-var]
+    "largest": lambda xs: max(xs),
+    "smallest": lambda xs: min(xs),
     "letters": lambda ws: sum(len(str(w)) for w in ws),
     "longest": lambda ws: max(len(str(w)) for w in ws),
     "begins": lambda ws: str(ws[0])[0],
@@ -178,8 +179,8 @@ def _believed(problem: Brief, belief: Draft[Entries]) -> tuple[Rule, ...]:
 
 
 def _changed(entries: Entries, rng: random.Random) -> Entries:
-    """The list with one change: entries swapped, one moved, dropped, repeated or replaced."""
-    changed = list(entries)
+    """The list with one change: entries swapped, one dropped, repeated or replaced."""
+    changed: list[Any] = list(entries)
     place, other = rng.randrange(len(changed)), rng.randrange(len(changed))
     kind = rng.random()
     if kind < 0.25:
@@ -191,8 +192,8 @@ def _changed(entries: Entries, rng: random.Random) -> Entries:
     elif isinstance(changed[place], str):
         changed[place] = rng.choice(VOCABULARY)
     elif kind < 0.8:
-        changed[place] = max(0, int(changed[place]) + rng.choice((-3, -2, -1, 1, 2, 3)))
+        changed[place] = max(0, changed[place] + rng.choice((-3, -2, -1, 1, 2, 3)))
     else:
         step = rng.randint(1, 3)
-        changed[place], changed[other] = int(changed[place]) + step, int(changed[other]) - step
-    return tuple(changed)  # type: ignore[return-value]
+        changed[place], changed[other] = changed[place] + step, changed[other] - step
+    return tuple(changed)

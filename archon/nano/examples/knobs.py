@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, fields, replace
 
-__all__ = ["HONEST", "Knobs"]
+__all__ = ["HONEST", "TAUGHT", "Knobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,9 @@ class Knobs:
         names = ("lure", "order", "bound", "groups", "brackets", "count")
         return replace(self, **{name: getattr(self, name) * share for name in names})
 
+
+TAUGHT = Knobs()
+"""What the family is taught."""
 
 HONEST = Knobs(**{field.name: 0.0 for field in fields(Knobs)})
 """No misconception, no bad habit."""

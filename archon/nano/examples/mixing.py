@@ -13,7 +13,7 @@ from archon.nano.examples.arithmetic import ArithmeticFamily
 from archon.nano.examples.constraints import ConstraintsFamily
 from archon.nano.examples.countdown import CountdownFamily
 from archon.nano.examples.family import Family
-from archon.nano.examples.knobs import Knobs
+from archon.nano.examples.knobs import TAUGHT, Knobs
 from archon.nano.examples.listfn import ListFnFamily
 from archon.nano.examples.roles import CODE_ROLES, ROLES, Case
 
@@ -47,7 +47,7 @@ class Mix:
     tasks: Mapping[str, float]
     levels: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     roles: Mapping[str, float] = field(default_factory=lambda: dict(_ROLE_SHARES))
-    knobs: Knobs = Knobs()
+    knobs: Knobs = TAUGHT
 
     def __post_init__(self) -> None:
         """Refuse names that do not exist."""
