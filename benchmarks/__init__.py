@@ -10,17 +10,21 @@ from archon.benchmarks.alpaca_eval import AlpacaEval
 from archon.benchmarks.arena_hard import ArenaHard
 from archon.benchmarks.arithmetic import Arithmetic
 from archon.benchmarks.code_contests import CodeContests
+from archon.benchmarks.constraints import Constraints
+from archon.benchmarks.countdown import Countdown
 from archon.benchmarks.files import FileBenchmark, Source
 from archon.benchmarks.gpqa import GPQA
 from archon.benchmarks.gsm8k import GSM8K
 from archon.benchmarks.humaneval import HumanEval, HumanEvalPlus
 from archon.benchmarks.ifeval import IFEval
+from archon.benchmarks.listfn import ListFn
 from archon.benchmarks.math import MATH, MATH500
 from archon.benchmarks.mbpp import MBPP, MBPPPlus
 from archon.benchmarks.mixeval import MixEval, MixEvalHard
 from archon.benchmarks.mmlu import MMLU
 from archon.benchmarks.mmlu_pro import MMLUPro
 from archon.benchmarks.mt_bench import MTBench
+from archon.benchmarks.procedure import Procedure
 from archon.errors import ConfigError, did_you_mean
 
 __all__ = [
@@ -35,15 +39,19 @@ __all__ = [
     "ArenaHard",
     "Arithmetic",
     "CodeContests",
+    "Constraints",
+    "Countdown",
     "FileBenchmark",
     "HumanEval",
     "HumanEvalPlus",
     "IFEval",
+    "ListFn",
     "MBPPPlus",
     "MMLUPro",
     "MTBench",
     "MixEval",
     "MixEvalHard",
+    "Procedure",
     "Source",
     "get",
     "names",

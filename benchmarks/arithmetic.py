@@ -8,24 +8,16 @@ problem, whatever the seed, the level or the wording.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice
-from typing import Literal
 
-from archon.base import BENCHMARKS, Benchmark, Item
-from archon.errors import ConfigError
-from archon.plain import canonical
+from archon.base import BENCHMARKS, Item
+from archon.benchmarks.procedural import GIVE_UP_AFTER, Procedural, Split, listing, split_of
 from archon.types import AnswerKind, Task
-
-Split = Literal["train", "dev", "test"]
 
 LEVELS = (1, 2, 3, 4, 5)
 INSTRUCTION = "Give the answer after ####."
-_GIVE_UP_AFTER = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +75,6 @@ SPECS: dict[int, LevelSpec] = {
     4: LevelSpec(terms=(5, 6), products=(0, 1), plain=(10, 99), count=(2, 5), size=(3, 12)),
     5: LevelSpec(terms=(6, 7), products=(1, 2), plain=(10, 199), count=(2, 9), size=(3, 12)),
 }
-
-
-def split_of(key: str) -> Split:
-    """The split a canonical key belongs to: tenths 0-7 train, 8 dev, 9 test."""
-    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-    tenth = int.from_bytes(digest, "big") % 10
-    if tenth < 8:
-        return "train"
-    return "dev" if tenth == 8 else "test"
 
 
 def key_of(terms: tuple[Term, ...]) -> str:
@@ -287,7 +270,7 @@ def problems(level: int, split: Split, seed: int = 0) -> Iterator[Problem]:
     rng = random.Random(f"archon-arithmetic/{level}/{split}/{seed}")
     seen: set[str] = set()
     misses = 0
-    while misses < _GIVE_UP_AFTER:
+    while misses < GIVE_UP_AFTER:
         terms = _draw(SPECS[level], rng)
         key = key_of(terms)
         if key in seen or split_of(key) != split:
@@ -301,88 +284,28 @@ def problems(level: int, split: Split, seed: int = 0) -> Iterator[Problem]:
     raise RuntimeError(f"level {level} {split}: no new problem after {len(seen)}")
 
 
-class _Listing:
-    """The stream of one (level, split, seed), kept so that items can be asked for by index."""
-
-    def __init__(self, level: int, split: Split, seed: int) -> None:
-        self._stream = problems(level, split, seed)
-        self._items: list[Problem] = []
-
-    def __getitem__(self, index: int) -> Problem:
-        if index < 0:
-            raise IndexError(f"problem index must not be negative, got {index}")
-        missing = index + 1 - len(self._items)
-        if missing > 0:
-            self._items.extend(islice(self._stream, missing))
-        return self._items[index]
-
-
-@lru_cache(maxsize=64)
-def _listing(level: int, split: Split, seed: int) -> _Listing:
-    return _Listing(level, split, seed)
-
-
 def problem(level: int, split: Split, index: int, seed: int = 0) -> Problem:
     """The problem at ``index`` of the listing of (level, split, seed)."""
-    return _listing(level, split, seed)[index]
+    return listing(problems, level, split, seed)[index]
 
 
-DEFAULT_ITEMS = 1000
-"""How many items a split has where no limit is given; the stream itself goes on."""
-
-
-class Arithmetic(Benchmark):
+class Arithmetic(Procedural[Problem]):
     """Word problems of one level, or of all levels in turn, behind the protocol of benchmarks.
 
     Args:
         level: 1 to 5, or `mixed` for 1, 2, 3, 4, 5, 1, 2 …
     """
 
-    name: str = "arithmetic"
-    about: str = "multi-step arithmetic word problems, generated; levels 1 to 5"
+    name = "arithmetic"
+    about = "multi-step arithmetic word problems, generated; levels 1 to 5"
     answer: AnswerKind = "number"
-    levels: tuple[int, ...] = LEVELS
+    levels = LEVELS
+    stream = staticmethod(problems)
 
-    def __init__(self, level: int | str = 3) -> None:
-        known = [str(value) for value in LEVELS] + ["mixed"]
-        if str(level) not in known:
-            raise ConfigError(f"arithmetic: unknown level {level!r}; known: {', '.join(known)}")
-        self.level: int | Literal["mixed"] = "mixed" if level == "mixed" else int(level)
-
-    def items(
-        self, split: Literal["dev", "test"], limit: int | None = None, seed: int = 0
-    ) -> list[Item]:
-        """Return the first `limit` items of a split in a fixed order; 1000 without a limit.
-
-        Raises:
-            ConfigError: for another split, or when a level has no more distinct problems.
-        """
-        if split not in ("dev", "test"):
-            raise ConfigError(f"arithmetic: unknown split {split!r}; known: dev, test")
-        count = DEFAULT_ITEMS if limit is None else limit
-        levels = LEVELS if self.level == "mixed" else (self.level,)
-        try:
-            return [
-                _item(problem(levels[i % len(levels)], split, i // len(levels), seed))
-                for i in range(count)
-            ]
-        except RuntimeError as error:
-            raise ConfigError(f"arithmetic: {error}; set a smaller limit") from None
-
-    def digest(self) -> str:
-        """Return the hash of level, scorer and a sample of the items of both splits."""
-        sample = [
-            [item.task.question, item.target]
-            for split in ("dev", "test")
-            for item in self.items(split, 20)
-        ]
-        text = canonical([self.name, str(self.level), self.answer, sample])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _item(source: Problem) -> Item:
-    task = Task.of(source.question, id=source.id, answer="number")
-    return Item(task, source.answer, group=f"level {source.level}")
+    def item(self, problem: Problem) -> Item:
+        """Return a problem as an item."""
+        task = Task.of(problem.question, id=problem.id, answer="number")
+        return Item(task, problem.answer, group=f"level {problem.level}")
 
 
 BENCHMARKS.add("arithmetic", Arithmetic)

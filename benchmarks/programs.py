@@ -43,7 +43,9 @@ from archon.errors import ConfigError
 from archon.sandbox import OUTCOMES, Report, SandboxSettings, shared
 from archon.types import Json, Task
 
-__all__ = ["Call", "ProgramBenchmark", "calls_of", "examples", "run_tests", "sandbox_settings"]
+__all__ = [
+    "Call", "ProgramBenchmark", "calls_of", "endings", "examples", "run_tests", "sandbox_settings",
+]  # fmt: skip
 
 
 class ProgramBenchmark(FileBenchmark):
@@ -136,13 +138,7 @@ class ProgramBenchmark(FileBenchmark):
 
     def summary(self, rows: Sequence[Graded]) -> Sequence[Figure]:
         """Return how the programs that are not right ended, as shares of all."""
-        ends = Counter(str(row.detail["outcome"]) for row in rows if "outcome" in row.detail)
-        known = (*OUTCOMES, "no program")
-        return [
-            Figure(name, 100 * ends[name] / len(rows), unit="%", about="of all items")
-            for name in known
-            if name != "pass" and ends[name]
-        ]
+        return endings(rows)
 
 
 _TOLD = (
@@ -164,6 +160,16 @@ def sandbox_settings(name: str, **options: object) -> SandboxSettings:
         option = ".".join(map(str, first["loc"]))
         message = first["msg"][:1].lower() + first["msg"][1:]
         raise ConfigError(f"{name}: `{option}`: {message}, got {first['input']!r}") from None
+
+
+def endings(rows: Sequence[Graded]) -> list[Figure]:
+    """Return how the programs that are not right ended, as shares of all."""
+    ends = Counter(str(row.detail["outcome"]) for row in rows if "outcome" in row.detail)
+    return [
+        Figure(name, 100 * ends[name] / len(rows), unit="%", about="of all items")
+        for name in (*OUTCOMES, "no program")
+        if name != "pass" and ends[name]
+    ]
 
 
 async def run_tests(

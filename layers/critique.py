@@ -10,7 +10,7 @@ from archon import parsing
 from archon.base import Bound, Context, ModelLayer, Ports, Shape, plus, ports, register
 from archon.errors import NodeError
 from archon.layers import judging, tested
-from archon.layers.judging import ANSWERS, DATA, Duplicates, Panel, Unit
+from archon.layers.judging import ANSWERS, DATA, NANO_ANSWERS, Duplicates, Panel, Unit
 from archon.model import ModelRef
 from archon.types import Candidate, Note, State
 
@@ -55,6 +55,9 @@ only the review.
 """
 )
 
+NANO_ALL = "Review the answers.\n" + NANO_ANSWERS
+NANO_CANDIDATE = "Review this answer.\n{{ question }}\n\nAnswer:\n{{ candidate }}"
+
 
 @register("critique")
 class Critique(ModelLayer):
@@ -66,7 +69,10 @@ class Critique(ModelLayer):
 
     needs = ports("candidates")
     gives = ports("critiques")
-    templates = {"all": {"default": ALL}, "candidate": {"default": CANDIDATE}}
+    templates = {
+        "all": {"default": ALL, "nano": NANO_ALL},
+        "candidate": {"default": CANDIDATE, "nano": NANO_CANDIDATE},
+    }
 
     model: ModelRef
     per: Literal["all", "candidate"] = Field(

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from archon.base import Bound, Context, ModelLayer, Ports, Shape, ports, register
 from archon.layers import judging, tested
-from archon.layers.judging import ANSWERS
+from archon.layers.judging import ANSWERS, NANO_ANSWERS
 from archon.model import ModelRef
 from archon.types import State
 
@@ -33,6 +33,12 @@ there had been no drafts{% if longest %}, not longer than the longest of them{% 
 """
 )
 
+NANO_FUSE = (
+    "Combine the answers.\n"
+    + NANO_ANSWERS
+    + "{% if longest %}\n\nNot longer than the longest.\n{% endif %}\n"
+)
+
 
 @register("fuse")
 class Fuse(ModelLayer):
@@ -45,7 +51,7 @@ class Fuse(ModelLayer):
     needs = ports("candidates")
     uses = ports("critiques")
     gives = ports("candidates")
-    templates = {"fuse": {"default": FUSE}}
+    templates = {"fuse": {"default": FUSE, "nano": NANO_FUSE}}
 
     model: ModelRef
     samples: int = Field(1, ge=1, le=100_000, description="answers to write")

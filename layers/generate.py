@@ -8,7 +8,7 @@ from pydantic import Field
 
 from archon.base import Bound, Context, ModelLayer, Ports, Shape, plus, ports, register
 from archon.layers import tested
-from archon.layers.tested import WITH_TESTS
+from archon.layers.tested import NANO_WITH_TESTS, WITH_TESTS
 from archon.model import ModelRef
 from archon.types import Message, State
 
@@ -25,7 +25,7 @@ class Generate(ModelLayer):
 
     uses = ports("tests", "candidates")
     gives = ports("candidates")
-    templates = {"with_tests": {"default": WITH_TESTS}}
+    templates = {"with_tests": {"default": WITH_TESTS, "nano": NANO_WITH_TESTS}}
 
     model: ModelRef
     samples: int = Field(1, ge=1, le=100_000, description="answers to ask for")

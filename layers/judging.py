@@ -74,6 +74,19 @@ ANSWERS = """\
 """
 """All candidates under their labels, with their critiques where there are some."""
 
+NANO_ANSWERS = """\
+{{ question }}
+{% for answer in answers %}
+
+[{{ answer.label }}]
+{{ answer.text }}
+{% if answer.critique %}
+Review: {{ answer.critique }}
+{% endif %}
+{% endfor %}
+"""
+"""The question and all candidates, in the few words that the nano family is trained on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:

@@ -12,7 +12,7 @@ from archon import parsing
 from archon.base import Bound, Context, ModelLayer, Ports, Shape, plus, ports, register
 from archon.errors import NodeError
 from archon.layers import judging, tested
-from archon.layers.judging import ANSWERS, DATA, Duplicates, Panel, Unit
+from archon.layers.judging import ANSWERS, DATA, NANO_ANSWERS, Duplicates, Panel, Unit
 from archon.model import Ability, Model, ModelRef
 from archon.types import Candidate, Note, State, Task
 
@@ -65,6 +65,8 @@ First say in a few sentences what is right and what is wrong. Then write one las
 with N from 0 (useless) to 10 (nothing could be better).
 """
 
+NANO_LIST = "Rank the answers.\n" + NANO_ANSWERS
+
 Ticket: TypeAlias = tuple[tuple[Unit, ...], int]
 """Units in the order in which a prompt shows them, and the number of the vote."""
 
@@ -91,7 +93,7 @@ class Rank(ModelLayer):
     uses = ports("critiques")
     gives = ports("scores")
     templates = {
-        "list": {"default": LIST},
+        "list": {"default": LIST, "nano": NANO_LIST},
         "pairs": {"default": PAIRS},
         "points": {"default": POINTS},
     }

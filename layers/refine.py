@@ -37,6 +37,19 @@ instruction and format asked for above, and use its language. Write only the ans
 there had been no draft.
 """
 
+NANO_REFINE = """\
+Improve this answer.
+{{ question }}
+
+Answer:
+{{ candidate }}
+{% if critique %}
+
+Review:
+{{ critique }}
+{% endif %}
+"""
+
 
 @register("refine")
 class Refine(ModelLayer):
@@ -48,7 +61,7 @@ class Refine(ModelLayer):
     needs = ports("candidates")
     uses = ports("critiques")
     gives = ports("candidates")
-    templates = {"refine": {"default": REFINE}}
+    templates = {"refine": {"default": REFINE, "nano": NANO_REFINE}}
 
     model: ModelRef
     keep: bool = Field(False, description="put the rewritten answers behind the old ones")

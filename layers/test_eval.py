@@ -39,6 +39,19 @@ Test #{{ loop.index }}: [Passed] or [Failed]
 """
 )
 
+NANO_JUDGE = """\
+Try the tests.
+{{ question }}
+
+Answer:
+{{ candidate }}
+
+Tests:
+{% for test in tests %}
+Test #{{ loop.index }}: {{ test }}
+{% endfor %}
+"""
+
 Results = tuple[bool | None, ...]
 
 
@@ -55,7 +68,7 @@ class TestEval(ModelLayer):
 
     needs = ports("candidates", "tests")
     gives = ports("scores")
-    templates = {"judge": {"default": JUDGE}}
+    templates = {"judge": {"default": JUDGE, "nano": NANO_JUDGE}}
 
     model: ModelRef
     votes: int = Field(1, ge=1, le=1000, description="evaluations of each candidate")

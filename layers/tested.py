@@ -8,7 +8,7 @@ from archon import prompts
 from archon.base import Ports, Shape, plus, ports
 from archon.types import State, Task
 
-__all__ = ["WITH_TESTS", "asked", "needed", "question_shape"]
+__all__ = ["NANO_WITH_TESTS", "WITH_TESTS", "asked", "needed", "question_shape"]
 
 WITH_TESTS = """\
 {{ question }}
@@ -16,6 +16,15 @@ WITH_TESTS = """\
 The answer will be checked against these statements:
 {% for test in tests %}
 - {{ test }}
+{% endfor %}
+"""
+
+NANO_WITH_TESTS = """\
+{{ question }}
+
+Tests:
+{% for test in tests %}
+Test #{{ loop.index }}: {{ test }}
 {% endfor %}
 """
 

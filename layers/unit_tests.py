@@ -31,6 +31,8 @@ First think briefly about what a good answer needs. Then give the statements as 
 {{% if least == count %}}{{{{ count }}}} {{% endif %}}strings, and nothing after it.
 """
 
+NANO_WRITE = "Write {{ count }} tests.\n{{ question }}"
+
 
 @register("unit_tests")
 class UnitTests(ModelLayer):
@@ -41,7 +43,7 @@ class UnitTests(ModelLayer):
     """
 
     gives = ports("tests")
-    templates = {"write": {"default": WRITE}}
+    templates = {"write": {"default": WRITE, "nano": NANO_WRITE}}
 
     model: ModelRef
     count: int = Field(5, ge=1, le=100, description="tests to write")

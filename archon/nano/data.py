@@ -16,9 +16,9 @@ from archon.benchmarks.arithmetic import (
     key_of,
     parse_key,
     problems,
-    split_of,
     total_of,
 )
+from archon.benchmarks.procedural import split_of
 from archon.nano.working import answer_of, recheck, right_working, slipped, wrong_working
 
 CHECK_PROMPT = "Check this answer.\n{question}\n\nAnswer:\n{candidate}"
@@ -28,6 +28,7 @@ INCORRECT = "[Incorrect]"
 
 USER = "<|user|>"
 ASSISTANT = "<|assistant|>"
+THINK = "<|think|>"
 END = "<|end|>"
 PAD = "<|pad|>"
 CHAT_TEMPLATE = (

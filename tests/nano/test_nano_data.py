@@ -18,16 +18,15 @@ from archon.benchmarks.arithmetic import (
     INSTRUCTION,
     LEVELS,
     SPECS,
-    Split,
     Term,
     key_of,
     parse_key,
     problem,
     problems,
     reference_steps,
-    split_of,
     total_of,
 )
+from archon.benchmarks.procedural import Split, split_of
 from archon.layers.verify import CORRECT, INCORRECT
 from archon.nano.data import CHECK_PROMPT, END, VERDICT_PROMPT, Group, groups
 from archon.nano.working import answer_of, recheck, right_working, wrong_working

@@ -1,0 +1,190 @@
+"""Arithmetic stories: an answer is a line for each operation, then the number."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from archon.benchmarks.arithmetic import LEVELS, Problem, Term, parse_key, problems, total_of
+from archon.benchmarks.procedural import Split
+from archon.nano.examples.family import Check, Draft, Family, Statement
+from archon.nano.examples.knobs import Knobs
+from archon.nano.working import answer_of, recheck, right_working, wrong_working
+
+__all__ = ["ArithmeticFamily"]
+
+Value = int | None
+_LINE = re.compile(r"(\d{1,12}) ([-+*]) (\d{1,12}) = (\d{1,12})")
+_GROUPS = re.compile(
+    r"(\d+) \w+ to each of (\d+)|(\d+) \w+ with (\d+) \w+ in each|(\d+) \w+ \w+ (\d+) \w+ each"
+)
+"""Wordings of groups in which the number of groups is easily overlooked."""
+
+
+class ArithmeticFamily(Family[Problem, Value]):
+    """The value of a draft is its number."""
+
+    name = "arithmetic"
+    levels = LEVELS
+
+    def stream(self, level: int, split: Split, seed: int) -> Iterator[Problem]:
+        """Problems of a level."""
+        return problems(level, split, seed)
+
+    def right(self, problem: Problem, rng: random.Random) -> Draft[Value]:
+        """One of the many right workings."""
+        return _draft(right_working(parse_key(problem.key), rng))
+
+    def wrong(self, problem: Problem, rng: random.Random) -> Draft[Value]:
+        """A working with a slip, a number misread, or a wrong last line."""
+        return _draft(wrong_working(parse_key(problem.key), rng))
+
+    def belief(self, problem: Problem, knobs: Knobs, rng: random.Random) -> Draft[Value]:
+        """A right working, or one that counts groups once."""
+        return _draft(right_working(_believed(problem, knobs, rng), rng))
+
+    def read(self, problem: Problem, text: str) -> Draft[Value] | None:
+        """Any text; without a number it is wrong."""
+        return Draft(text.strip(), answer_of(text))
+
+    def thought(self, problem: Problem, draft: Draft[Value], rng: random.Random) -> str:
+        """The signed quantities, in the order of the story."""
+        terms = parse_key(problem.key)
+        return " ".join(_told(problem, terms if draft.value == problem.answer else _once(problem)))
+
+    def review(
+        self,
+        problem: Problem,
+        draft: Draft[Value],
+        belief: Draft[Value],
+        rng: random.Random,
+    ) -> str:
+        """The first line that is wrong, or the number that is misread."""
+        if self.same(problem, draft, belief):
+            return "All steps are right."
+        lines = draft.text.split("\n")
+        for number, line in enumerate(lines, 1):
+            match = _LINE.fullmatch(line)
+            if match and _result(match) != int(match[4]):
+                right = f"{match[1]} {match[2]} {match[3]} = {_result(match)}"
+                return f"Step {number} is wrong: {right}."
+        return _misread(problem, lines, draft, belief)
+
+    def check(
+        self,
+        problem: Problem,
+        draft: Draft[Value],
+        belief: Draft[Value],
+        rng: random.Random,
+    ) -> Check:
+        """The working again, in another order where there is one."""
+        text = belief.text
+        if belief.value == problem.answer:
+            text = recheck(parse_key(problem.key), draft.text, rng)
+        return Check(text, self.same(problem, draft, belief))
+
+    def basis(
+        self,
+        problem: Problem,
+        drafts: Sequence[tuple[str, Draft[Value]]],
+        belief: Draft[Value],
+        rng: random.Random,
+    ) -> str:
+        """The working again."""
+        return belief.text
+
+    def statements(
+        self, problem: Problem, belief: Draft[Value], count: int, rng: random.Random
+    ) -> list[Statement[Value]]:
+        """The number, and what is true of it: sound and cheap, but weak."""
+        value = belief.value or 0
+        lows = [value - off for off in rng.sample(range(1, 30), 3)]
+        highs = [value + off for off in rng.sample(range(1, 30), 3)]
+        parity = "odd" if value % 2 else "even"
+        found: list[Statement[Value]] = [
+            Statement(f"The answer is {value}.", _judge(lambda x: x == value)),
+            Statement(f"The answer is {parity}.", _judge(lambda x: x % 2 == value % 2)),
+            Statement(f"The answer ends in {value % 10}.", _judge(lambda x: x % 10 == value % 10)),
+            *(Statement(f"The answer is more than {low}.", _more(low)) for low in lows),
+            *(Statement(f"The answer is less than {high}.", _less(high)) for high in highs),
+        ]
+        return rng.sample(found, min(count, len(found)))
+
+
+def _judge(test: Callable[[int], bool]) -> Callable[[Value], tuple[str, bool]]:
+    return lambda value: (str(value), value is not None and test(value))
+
+
+def _more(low: int) -> Callable[[Value], tuple[str, bool]]:
+    return _judge(lambda value: value > low)
+
+
+def _less(high: int) -> Callable[[Value], tuple[str, bool]]:
+    return _judge(lambda value: value < high)
+
+
+def _draft(lines: Sequence[str]) -> Draft[Value]:
+    text = "\n".join(lines)
+    return Draft(text, answer_of(text))
+
+
+def _result(line: re.Match[str]) -> int:
+    left, right = int(line[1]), int(line[3])
+    return left + right if line[2] == "+" else left - right if line[2] == "-" else left * right
+
+
+def _believed(problem: Problem, knobs: Knobs, rng: random.Random) -> tuple[Term, ...]:
+    """The terms as a reader with the misconceptions reads them."""
+    once = _once(problem)
+    terms = parse_key(problem.key)
+    return once if once != terms and knobs.strikes("groups", rng) else terms
+
+
+def _once(problem: Problem) -> tuple[Term, ...]:
+    """The terms with groups counted once where the story invites it; else as they are."""
+    terms = parse_key(problem.key)
+    found = _GROUPS.findall(problem.question)
+    pairs = [{int(number) for number in numbers if number} for numbers in found]
+    once = tuple(
+        Term(term.sign, 1, term.size) if set(term.numbers) in pairs else term for term in terms
+    )
+    return once if total_of(once) >= 0 and len(once) > 1 else terms
+
+
+def _told(problem: Problem, terms: Sequence[Term]) -> list[str]:
+    """Terms as `+3*8`, in the order in which the story names their numbers."""
+
+    def place(term: Term) -> int:
+        return min(
+            match.start()
+            for number in term.numbers
+            for match in re.finditer(rf"\b{number}\b", problem.question)
+        )
+
+    return [term.text for term in sorted(terms, key=place)]
+
+
+def _misread(
+    problem: Problem, lines: Sequence[str], draft: Draft[Value], belief: Draft[Value]
+) -> str:
+    """What of the story is not in a working whose lines are all right."""
+    parts = [match.groups() for line in lines if (match := _LINE.fullmatch(line))]
+    results = Counter(part[3] for part in parts)
+    used = Counter(number for part in parts for number in (part[0], part[2]))
+    if parts and draft.value is not None and str(draft.value) != parts[-1][3]:
+        return f"The last line must repeat {parts[-1][3]}."
+    leaves = used - results
+    stated = Counter(str(n) for term in parse_key(problem.key) for n in term.numbers)
+    if strange := leaves - stated:
+        return f"The story has no {next(iter(strange))}."
+    if missing := stated - used:
+        return f"The {next(iter(missing))} is not used."
+    for term in parse_key(problem.key):
+        if (
+            draft.value is not None
+            and draft.value - (belief.value or 0) == -2 * term.sign * term.value
+        ):
+            return f"{term.value} must be {'added' if term.sign > 0 else 'subtracted'}."
+    return f"The answer must be {belief.value}."
