@@ -31,7 +31,7 @@ from archon.sandbox import (
 )
 from archon.sandbox.backends import Bubblewrap, Kernel, Nothing
 from archon.sandbox.canaries import CANARIES
-from archon.sandbox.workers import Launch
+from archon.sandbox.launching import Launch
 
 
 @pytest.fixture
