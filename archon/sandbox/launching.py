@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,9 +20,10 @@ from typing import Any
 from archon.sandbox.children import END_SECONDS
 from archon.sandbox.faults import Infrastructure
 
-__all__ = ["CONTROL", "ENVIRONMENT", "START_SECONDS", "Launch", "complaint", "kill", "launched"]
+__all__ = ["CONTROL", "ENVIRONMENT", "START_SECONDS", "Launch", "complaint", "launched", "leave"]
 
 START_SECONDS = 20.0
+LEAVING_SECONDS = 30.0
 CONTROL = "{control}"
 """In the words of a command, the path of the control socket on this side."""
 
@@ -161,20 +163,23 @@ async def _connected(launch: Launch) -> tuple[subprocess.Popen[bytes], socket.so
         try:
             return process, await _accepted(listener, process)
         except BaseException:
-            kill(process)
-            _let_go(process)
+            leave(process, launch)
             raise
 
 
 async def _accepted(listener: socket.socket, process: subprocess.Popen[bytes]) -> socket.socket:
     loop = asyncio.get_running_loop()
     accepting = asyncio.create_task(loop.sock_accept(listener))
-    end = loop.time() + START_SECONDS
+    late = loop.time() + START_SECONDS
     try:
         while not accepting.done():
             await asyncio.wait((accepting,), timeout=_LOOK_SECONDS)
-            if not accepting.done() and (process.poll() is not None or loop.time() > end):
+            if accepting.done():
+                break
+            if process.poll() is not None:
                 raise Infrastructure(complaint(process) or "it did not connect")
+            if loop.time() > late:
+                raise Infrastructure("it did not connect in time")
         return accepting.result()[0]
     finally:
         accepting.cancel()
@@ -225,6 +230,31 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.kill()
     with suppress(subprocess.TimeoutExpired):
         process.wait(END_SECONDS)
+
+
+def leave(process: subprocess.Popen[bytes], launch: Launch) -> None:
+    """End a worker whose control socket is closed."""
+    if not launch.door:
+        kill(process)
+        _let_go(process)
+        return
+    # A thread that is no daemon: the interpreter does not end before it.
+    leaving = threading.Thread(target=_left, args=(process,), name="archon-leaving")
+    try:
+        leaving.start()
+    except RuntimeError:  # the interpreter is ending already
+        _left(process)
+
+
+def _left(process: subprocess.Popen[bytes]) -> None:
+    """Let an engine's client end by itself, since a container that it is making would be orphaned.
+
+    It does so soon: a worker that finds nobody at its socket leaves, and its container with it.
+    """
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(LEAVING_SECONDS)
+    kill(process)
+    _let_go(process)
 
 
 def _let_go(process: subprocess.Popen[bytes]) -> None:

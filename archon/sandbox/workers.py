@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from archon.sandbox.children import Child, Ended, end
 from archon.sandbox.faults import Infrastructure
 from archon.sandbox.inside.zygote import ASK, BORN, ENDED
-from archon.sandbox.launching import START_SECONDS, Launch, complaint, kill, launched
+from archon.sandbox.launching import START_SECONDS, Launch, complaint, launched, leave
 from archon.sandbox.reports import Limits
 
 __all__ = ["Worker"]
@@ -64,7 +64,10 @@ class Worker:
         reason: why it gave up at its start, if it said so.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], control: socket.socket, launch: Launch
+    ) -> None:
+        self._launch = launch
         self._process = process
         self._control = control
         self._loop = asyncio.get_running_loop()
@@ -86,7 +89,7 @@ class Worker:
         """
         process, ours = await launched(launch)
         ours.setblocking(False)
-        worker = cls(process, ours)
+        worker = cls(process, ours, launch)
         try:
             with suppress(BrokenPipeError):  # it is gone already; what it said is read below
                 ours.send(launch.message())
@@ -224,6 +227,4 @@ class Worker:
             self._spare = None
         self._lost("the sandbox was closed")
         self._control.close()
-        kill(self._process)
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+        leave(self._process, self._launch)

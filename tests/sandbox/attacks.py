@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from archon.sandbox import BACKENDS, Limits, Sandbox
+from archon.sandbox.containers import configured
 from archon.sandbox.inside.syscalls import ARCHITECTURES
 
 SECRET = "ARCHON_PLANTED_API_KEY"
@@ -486,9 +487,11 @@ def children() -> set[int]:
     return found
 
 
-async def corpus(level: int, names: list[str]) -> dict[str, Any]:
-    """Try attacks in the backend of a level; return what they reached."""
-    backend = next(backend for backend in BACKENDS if backend.level == level)
+async def corpus(where: str, names: list[str]) -> dict[str, Any]:
+    """Try attacks in the backend of a level, or in the container; return what they reached."""
+    backends = {str(backend.level): backend for backend in BACKENDS}
+    backend = configured() if where == "container" else backends[where]
+    assert backend is not None
     reached: dict[str, list[str]] = {}
     with ExitStack() as stack:
         host = Host(stack)
@@ -507,10 +510,10 @@ async def corpus(level: int, names: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the corpus: LEVEL [NAME …]."""
+    """Run the corpus: LEVEL|container [NAME …]."""
     signal.alarm(240)  # nothing of this may stay
     names = sys.argv[2:] or list(ATTACKS)
-    print(json.dumps(asyncio.run(corpus(int(sys.argv[1]), names))))
+    print(json.dumps(asyncio.run(corpus(sys.argv[1], names))))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def test_the_probe_is_many_canaries_and_quick(backend: Backend) -> None:
     assert len(CANARIES) >= 12
     start = time.perf_counter()
     assert ladder.probe(backend).escaped == ()
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 15  # some 0.3 s on a quiet machine
 
 
 def test_without_anything_most_canaries_come_through() -> None:
@@ -297,7 +297,8 @@ def test_the_command_fails_where_there_is_nothing(monkeypatch: pytest.MonkeyPatc
     weak = [Changed(Kernel(), setting(kernel=False))]
     real = ladder.survey
     monkeypatch.setattr("archon.sandbox.survey", lambda: real(weak))
-    monkeypatch.setattr("archon.sandbox.BACKENDS", weak)
+    monkeypatch.setattr("archon.sandbox.known", lambda: weak)
+    monkeypatch.setattr("archon.sandbox.offered", lambda: weak)
     done = run_command()
     assert done.exit_code == 1
     assert "nothing here may execute a model's code" in done.stdout
