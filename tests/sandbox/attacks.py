@@ -230,7 +230,7 @@ ATTACKS: dict[str, str] = {
             if not stat.S_ISDIR(s.st_mode): effect(n)""",
     "exec a file in memory": """
         r, e = call('memfd_create', b'x', 0)
-        if r >= 0: os.write(r, b'#!/bin/sh\necho EFFECT'); os.execve(r, ['x'], {})
+        if r >= 0: os.write(r, b'#!/bin/sh\\necho EFFECT'); os.execve(r, ['x'], {})
         tried('execveat', 0, b'', None, None, 0x1000)""",
     "attach to each process": """
         for pid in range(1, 400):

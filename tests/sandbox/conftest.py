@@ -65,7 +65,8 @@ def _has_namespaces() -> bool:
 def backend(usable: dict[int, Backend]) -> Backend:
     """The best one, or what ARCHON_TEST_SANDBOX_LEVEL says: 2, 3 or `container`."""
     if not usable:
-        pytest.skip("nothing on this machine may execute untrusted code")
+        reasons = "; ".join(f"{b.name}: {ladder.probe(b).reason}" for b in BACKENDS if b.level > 1)
+        pytest.skip(f"nothing on this machine may execute untrusted code ({reasons})")
     wanted = os.environ.get("ARCHON_TEST_SANDBOX_LEVEL", str(max(usable)))
     if wanted != "container":
         return usable[int(wanted)]
