@@ -32,6 +32,7 @@ from archon.sandbox import (
 from archon.sandbox.backends import Bubblewrap, Kernel, Nothing
 from archon.sandbox.canaries import CANARIES
 from archon.sandbox.launching import Launch
+from tests.sandbox.test_attacks import environment
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_where_the_kernel_denies_landlock_nothing_is_chosen(hidden: bool, tmp_pa
     """Its system calls answer `not implemented`, as in a kernel without it, bubblewrap or not."""
     done = subprocess.run(
         [sys.executable, "-c", DENYING],
-        env={"PATH": str(tmp_path) if hidden else os.environ["PATH"]},
+        env={**environment(), "PATH": str(tmp_path) if hidden else os.environ["PATH"]},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.startswith("refused nothing on this machine"), done.stderr
