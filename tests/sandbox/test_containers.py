@@ -31,7 +31,7 @@ from archon.sandbox.backends import interpreter
 from archon.sandbox.containers import VARIABLE, Container, configured
 from archon.sandbox.faults import Infrastructure
 from archon.sandbox.workers import Worker
-from tests.sandbox.attacks import SUCCEED_WITHOUT, children
+from tests.sandbox.attacks import ATTACKS, SUCCEED_WITHOUT, children
 from tests.sandbox.conftest import REAL_CONTAINER, made
 from tests.sandbox.test_attacks import THIS, Who, finished, start
 from tests.sandbox.test_workers import descriptors, gone
@@ -166,7 +166,9 @@ def test_attacks_reach_nothing_through_it(
 
 @pytest.mark.slow
 def test_no_attack_reaches_anything_through_it(container: Container) -> None:
-    _no_effect(())
+    # The number of processes is limited by engines; the stand-in, run by root, has no such limit.
+    beyond = () if REAL_CONTAINER else ("thread bomb",)
+    _no_effect(tuple(name for name in ATTACKS if name not in beyond))
 
 
 def _no_effect(names: tuple[str, ...]) -> None:
