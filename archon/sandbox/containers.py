@@ -62,9 +62,8 @@ class Container:
         kind = os.path.basename(engine[0])
         self.name = f"container ({kind} {image})"
         self.about = f"a container of {kind}, Landlock, seccomp, limits"
-        self.remedy = (
-            f"{shlex.join(engine)} pull {shlex.quote(image)}   (with Python 3.11 or later)"
-        )
+        pull = shlex.join([*engine, "pull", image])
+        self.remedy = f"with {kind} running: {pull}   (an image with Python 3.11 or later)"
 
     def launch(self, packages: Sequence[str] = ()) -> Launch:
         """Return how a worker is started.

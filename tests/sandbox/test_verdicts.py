@@ -220,6 +220,41 @@ def test_an_answer_counts_only_under_the_id_of_its_call(warm: Warm) -> None:
     assert "not made" in verdict.detail
 
 
+NAMED = (
+    FRAME
+    + """
+import time
+def call_id():
+    frame_ = sys._getframe()
+    while type(frame_.f_locals.get('name')) is not bytes: frame_ = frame_.f_back
+    return frame_.f_locals['name']
+def f(x):
+    wire = frame(b'r', call_id(), ANSWER)
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("os.write(3, wire); time.sleep(9)", ["pass", "timeout"]),  # its id, told to it in honesty
+        ("os.write(3, wire); return 4", ["pass", "protocol"]),
+        ("for byte in wire: os.write(3, bytes([byte])); time.sleep(0.05)", ["timeout"] * 2),
+        ("os.write(3, wire[:-1]); time.sleep(9)", ["timeout"] * 2),
+        ("import socket; socket.socket(fileno=3).shutdown(1); time.sleep(9)", ["protocol"] * 2),
+        ("import signal; os.kill(os.getpid(), signal.SIGSTOP)", ["timeout"] * 2),
+        ("return {(2**61 - 1) * n: n for n in range(40_000)}", ["timeout"] * 2),
+    ],
+    ids=str.split("sleeps-after twice drips half hangs-up stops collisions"),
+)
+def test_a_strange_answer_is_one_answer_or_none(body: str, expected: list[str], warm: Warm) -> None:
+    """What comes late, slowly, twice or in part is never a pass that was not earned."""
+    tests = ["assert f(2) == 4", "assert f(2) == 4"]
+    limits = Limits(seconds=0.5 if "timeout" in expected else 10)
+    report = check(warm, f"{NAMED}    {body}", tests, limits=limits)
+    assert outcomes(report) == expected
+
+
 @pytest.mark.parametrize("known", ["nothing", "the nonce", "the test", "nonce and test"])
 def test_a_verdict_counts_only_under_the_nonce_for_the_test_asked(known: str, warm: Warm) -> None:
     """Test code that speaks for itself is believed only if it knows what the supervisor sent."""
