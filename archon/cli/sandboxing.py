@@ -20,11 +20,13 @@ def sandbox(as_json: common.AsJson = False) -> None:
 
     Exit code 0 where there is a backend of level 2 or better, 1 where there is none.
     """
-    from archon.sandbox import BACKENDS, survey
+    from archon.sandbox import known, offered, survey
     from archon.sandbox.canaries import CANARIES
 
     found = survey()
+    names = {backend.name for backend in offered()}
     usable = [answer for answer in found if answer.works and answer.level >= 2]
+    usable = [answer for answer in usable if answer.backend in names]
     best = usable[0].backend if usable else None
     if as_json:
         common.print_json(
@@ -36,7 +38,7 @@ def sandbox(as_json: common.AsJson = False) -> None:
         )
     else:
         table = common.table("backend", "level", "state", "about", left=4)
-        about = {backend.name: backend.about for backend in BACKENDS}
+        about = {backend.name: backend.about for backend in known()}
         for answer in found:
             table.add_row(answer.backend, str(answer.level), _state(answer), about[answer.backend])
         out = common.console()

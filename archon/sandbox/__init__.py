@@ -7,7 +7,7 @@ async with Sandbox.open() as sandbox:
 
 from archon.sandbox.backends import BACKENDS, Backend
 from archon.sandbox.faults import SandboxFailed, SandboxUnavailable
-from archon.sandbox.ladder import CONSENT, Probed, choose, survey
+from archon.sandbox.ladder import CONSENT, Probed, choose, known, offered, survey
 from archon.sandbox.programs import same_output
 from archon.sandbox.reports import (
     OUTCOMES,
@@ -47,6 +47,8 @@ __all__ = [
     "Verdict",
     "choose",
     "close_shared",
+    "known",
+    "offered",
     "same_output",
     "shared",
     "survey",

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from archon.sandbox.workers import Launch
+from archon.sandbox.launching import Launch
 
 __all__ = ["BACKENDS", "Backend", "Bubblewrap", "Kernel", "Nothing", "interpreter"]
 

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archon.sandbox.faults import Infrastructure
+from archon.sandbox.launching import ENVIRONMENT, Launch
 from archon.sandbox.programs import execute
 from archon.sandbox.reports import Limits
-from archon.sandbox.workers import ENVIRONMENT, Launch, Worker
+from archon.sandbox.workers import Worker
 
 __all__ = ["CANARIES", "Canary", "probe"]
 

@@ -17,10 +17,11 @@ from archon.errors import ConfigError
 from archon.plain import canonical
 from archon.sandbox import canaries
 from archon.sandbox.backends import BACKENDS, Backend, digest_of_code, interpreter
+from archon.sandbox.containers import configured
 from archon.sandbox.faults import Infrastructure, SandboxUnavailable
 from archon.sandbox.reports import Limits
 
-__all__ = ["CONSENT", "Probed", "choose", "policy", "probe", "survey"]
+__all__ = ["CONSENT", "Probed", "choose", "known", "offered", "policy", "probe", "survey"]
 
 CONSENT = "I understand"
 """What `allow_unsafe_execution` has to say for level 1."""
@@ -150,9 +151,29 @@ def _store(key: str, answer: Probed) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def known() -> tuple[Backend, ...]:
+    """Return every backend: the container that the user named, if one, then those of the ladder.
+
+    Raises:
+        ConfigError: where the container is not named as it has to be.
+    """
+    container = configured()
+    return BACKENDS if container is None else (container, *BACKENDS)
+
+
+def offered() -> tuple[Backend, ...]:
+    """Return what may be chosen from: the container that the user named, else the ladder.
+
+    Raises:
+        ConfigError: where the container is not named as it has to be.
+    """
+    container = configured()
+    return BACKENDS if container is None else (container,)
+
+
 def survey(backends: Sequence[Backend] | None = None) -> list[Probed]:
     """Probe every backend now, whatever is known of it."""
-    return [probe(backend) for backend in backends or BACKENDS]
+    return [probe(backend) for backend in backends or known()]
 
 
 def choose(
@@ -164,6 +185,8 @@ def choose(
 ) -> Backend:
     """Return the strongest backend that works here.
 
+    Whoever names a container gets it or nothing: what was asked for is never replaced in silence.
+
     Args:
         min_level: the weakest level that will do.
         allow_unsafe_execution: `I understand` to have level 1 where there is nothing better.
@@ -172,7 +195,8 @@ def choose(
 
     Raises:
         SandboxUnavailable: listing each backend, why it failed, and the command that mends it.
-        ConfigError: for a level that does not exist, or consent in other words.
+        ConfigError: for a level that does not exist, consent in other words, or a container that
+            is not named as it has to be.
     """
     if min_level not in (2, 3):
         raise ConfigError(
@@ -187,7 +211,7 @@ def choose(
     tried = []
     # A test hands in its own, of which nothing is known.
     remember = cached and backends is None
-    for backend in sorted(backends or BACKENDS, key=lambda b: -b.level):
+    for backend in sorted(backends or offered(), key=lambda b: -b.level):
         if backend.level < least:
             continue
         answer = _answer(backend, remember) if backends is None else probe(backend)

@@ -7,90 +7,22 @@ whole packets. It keeps one child in reserve, of the kind that was last asked fo
 from __future__ import annotations
 
 import asyncio
-import marshal
-import os
-import signal
 import socket
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from archon.sandbox.children import END_SECONDS, Child, Ended, end
+from archon.sandbox.children import Child, Ended, end
 from archon.sandbox.faults import Infrastructure
 from archon.sandbox.inside.zygote import ASK, BORN, ENDED
+from archon.sandbox.launching import START_SECONDS, Launch, complaint, launched, leave
 from archon.sandbox.reports import Limits
 
-__all__ = ["ENVIRONMENT", "Launch", "Worker"]
+__all__ = ["Worker"]
 
-START_SECONDS = 20.0
 BIRTH_SECONDS = 10.0
 _PACKET = 256
-
-_INSIDE = (
-    "syscalls", "seccomp", "landlock", "guard", "codec", "frames", "errors", "candidate", "tests",
-    "program", "zygote",
-)  # fmt: skip
-
-_BOOT = """\
-import marshal, os, sys
-control = int(sys.argv[1])
-bundle, settings = marshal.loads(os.read(control, 1 << 20))
-make = type(sys)
-for name in ("archon", "archon.sandbox", "archon.sandbox.inside", *bundle):
-    sys.modules[name] = make(name)
-    above, _, last = name.rpartition(".")
-    if above:
-        setattr(sys.modules[above], last, sys.modules[name])
-for name, code in bundle.items():
-    exec(code, sys.modules[name].__dict__)
-sys.modules["archon.sandbox.inside.zygote"].serve(control, settings)
-"""
-"""What a fresh interpreter is started with; it reads the rest from its control socket."""
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How a worker is started.
-
-    Attributes:
-        command: what stands before the interpreter's arguments, the interpreter included.
-        settings: of `inside.guard.Settings`.
-        pinned: whether the worker is a direct child, so that it can check its parent.
-    """
-
-    command: Sequence[str]
-    settings: dict[str, Any]
-    pinned: bool = True
-
-
-ENVIRONMENT = {
-    "LC_ALL": "C.UTF-8",
-    "MALLOC_ARENA_MAX": "2",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",  # what depends on the order of a set comes out the same each time
-}
-"""All that a sandbox finds in its environment."""
-
-ARGUMENTS = ("-P", "-s", "-S", "-B", "-X", "utf8", "-c", _BOOT)
-
-
-@cache
-def bundle() -> dict[str, Any]:
-    """Return the compiled modules of the inside, by name, in the order of their imports."""
-    found = {}
-    for name in _INSIDE:
-        full = f"archon.sandbox.inside.{name}"
-        spec = find_spec(full)
-        assert spec is not None
-        assert isinstance(spec.origin, str)
-        with open(spec.origin, encoding="utf-8") as file:
-            found[full] = compile(file.read(), f"<{full}>", "exec", dont_inherit=True)
-    return found
 
 
 class _Ask(NamedTuple):
@@ -132,7 +64,10 @@ class Worker:
         reason: why it gave up at its start, if it said so.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], control: socket.socket, launch: Launch
+    ) -> None:
+        self._launch = launch
         self._process = process
         self._control = control
         self._loop = asyncio.get_running_loop()
@@ -152,24 +87,16 @@ class Worker:
         Raises:
             Infrastructure: with the reason, when it does not come up.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            with theirs:
-                process = _spawn(launch, theirs)
-        except OSError as error:
-            ours.close()
-            raise Infrastructure(f"{launch.command[0]}: {error.strerror or error}") from None
+        process, ours = await launched(launch)
         ours.setblocking(False)
-        worker = cls(process, ours)
-        settings = dict(launch.settings)
-        settings["expected_parent"] = os.getpid() if launch.pinned else 0
+        worker = cls(process, ours, launch)
         try:
             with suppress(BrokenPipeError):  # it is gone already; what it said is read below
-                ours.send(marshal.dumps((bundle(), settings)))
+                ours.send(launch.message())
             async with asyncio.timeout(START_SECONDS):
                 await worker._started
         except (TimeoutError, Infrastructure) as error:
-            said = worker._complaint()
+            said = complaint(process)
             reason = worker.reason or said or str(error) or "it did not start in time"
             worker.close()
             raise Infrastructure(reason) from None
@@ -293,28 +220,6 @@ class Worker:
         self._births.clear()
         self._ends.clear()
 
-    def _complaint(self) -> str:
-        """Return what it said on stderr before it gave up."""
-        assert self._process.stderr is not None
-        self._kill()
-        os.set_blocking(self._process.stderr.fileno(), False)
-        said = (self._process.stderr.read(2000) or b"").decode("utf-8", "replace").strip()
-        return said.splitlines()[-1] if said else ""
-
-    def _kill(self) -> None:
-        """End its process and those of its group.
-
-        bubblewrap has two processes: the second dies with the first, but waits for it for ever
-        where the first is ended before it has told it to go on. The group exists as long as its
-        leader has not been waited for.
-        """
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(END_SECONDS)
-
     def close(self) -> None:
         """End the worker and, with it, all its children."""
         if self._spare is not None:
@@ -322,21 +227,4 @@ class Worker:
             self._spare = None
         self._lost("the sandbox was closed")
         self._control.close()
-        self._kill()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
-
-
-def _spawn(launch: Launch, control: socket.socket) -> subprocess.Popen[bytes]:
-    number = control.fileno()
-    return subprocess.Popen(  # noqa: S603 (an interpreter, perhaps within bubblewrap)
-        [*launch.command, *ARGUMENTS, str(number)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-        cwd="/",
-        close_fds=True,
-        pass_fds=(number,),
-        start_new_session=True,
-    )
+        leave(self._process, self._launch)

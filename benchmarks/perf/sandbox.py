@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from archon.benchmarks.perf import machine
-from archon.sandbox import BACKENDS, Backend, Limits, Sandbox, TestFile, survey
+from archon.sandbox import Backend, Limits, Sandbox, TestFile, known, survey
 
 __all__ = ["main", "measure"]
 
@@ -135,7 +135,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
             **await _cold(backend, 5 * scale),
         }
 
-    for backend in BACKENDS:
+    for backend in known():
         if backend.name in working:
             figures = asyncio.run(whole(backend))
             rounded = {name: round(value, 3) for name, value in figures.items()}

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from archon.sandbox import BACKENDS, Limits, Sandbox
+from archon.sandbox.containers import configured
 from archon.sandbox.inside.syscalls import ARCHITECTURES
 
 SECRET = "ARCHON_PLANTED_API_KEY"
@@ -124,6 +125,20 @@ ATTACKS: dict[str, str] = {
         for r in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_NOFILE):
             try: resource.setrlimit(r, (resource.RLIM_INFINITY,) * 2); effect(r)
             except (ValueError, OSError): pass""",
+    "lock memory": """
+        import mmap
+        m = mmap.mmap(-1, 64 << 20)
+        a = ctypes.addressof(ctypes.c_char.from_buffer(m))
+        if libc.mlock(ctypes.c_void_p(a), 64 << 20) == 0: effect()
+        if libc.mlockall(3) == 0: effect()""",
+    "many pipes of a megabyte": """
+        import fcntl
+        n = 0
+        try:
+            for n in range(200):
+                r, w = os.pipe(); fcntl.fcntl(w, 1031, 1 << 20); os.write(w, bytes(1 << 20))
+        except OSError: pass
+        if n > 64: effect(n)""",
     "lower the limits": """
         import resource
         resource.setrlimit(resource.RLIMIT_CPU, (0, 0)); effect()""",
@@ -153,6 +168,18 @@ ATTACKS: dict[str, str] = {
     "change a file's owner": "os.chown(place['open'], os.getuid(), os.getgid()); effect()",
     "change a file's times": "os.utime(place['open'], (1, 1)); effect()",
     "set an attribute": "os.setxattr(place['open'], 'user.x', b'x'); effect()",
+    "read an attribute": "print(os.getxattr(place['secret'], 'user.key')); effect()",
+    "list attributes": "print(os.listxattr(place['secret'])); effect()",
+    "open by its own descriptor": """
+        f = os.open(json.__file__, os.O_RDONLY)
+        os.open(f'/proc/self/fd/{f}', os.O_RDWR); effect()""",
+    "up from a folder's descriptor": """
+        for n in range(64):
+            try: print(os.listdir(os.open('../../..', os.O_RDONLY, dir_fd=n))); effect(n)
+            except OSError: pass""",
+    "give a device another number": """
+        import fcntl
+        fcntl.ioctl(os.open(json.__file__, os.O_RDONLY), 0x40086602, bytes(8)); effect()""",
     "hard link": "os.link(place['open'], place['free'] + '/l'); effect()",
     "plant a symbolic link": "os.symlink(place['secret'], place['free'] + '/s'); effect()",
     "make a folder": "os.mkdir(place['free'] + '/d'); effect()",
@@ -201,6 +228,21 @@ ATTACKS: dict[str, str] = {
             except OSError: continue
             import stat
             if not stat.S_ISDIR(s.st_mode): effect(n)""",
+    "exec a file in memory": """
+        r, e = call('memfd_create', b'x', 0)
+        if r >= 0: os.write(r, b'#!/bin/sh\\necho EFFECT'); os.execve(r, ['x'], {})
+        tried('execveat', 0, b'', None, None, 0x1000)""",
+    "attach to each process": """
+        for pid in range(1, 400):
+            r, e = call('ptrace', 16, pid, 0, 0)
+            if r >= 0: effect(pid)""",
+    "stop each process": """
+        import signal
+        for pid in [*range(1, 400), os.getppid(), place['victim'], 0, -1]:
+            if pid == os.getpid(): continue
+            try: os.kill(pid, signal.SIGSTOP); effect(pid)
+            except OSError: pass""",
+    "share a core's time": "\n        if libc.prctl(62, 1, 0, 2, 0) == 0: effect()",
     "search its own memory": """
         import gc
         for o in gc.get_objects():
@@ -274,6 +316,30 @@ ATTACKS: dict[str, str] = {
     "pass a descriptor": """
         import socket, array
         socket.socket(fileno=3).sendmsg([b'x'], [(1, 1, array.array('i', [0]))]); effect()""",
+    "handle of the supervisor": """
+        b = ctypes.c_int(); size = ctypes.c_int(4)
+        tried('getsockopt', 3, 1, 77, ctypes.byref(b), ctypes.byref(size))""",
+    "options of the channel": """
+        import socket
+        socket.socket(fileno=3).setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1 << 20)
+        effect()""",
+    "urgent bytes": """
+        import socket
+        a, b = socket.socketpair()
+        a.send(b'x', socket.MSG_OOB); effect()""",
+    "urgent bytes to the supervisor": """
+        import socket
+        socket.socket(fileno=3).send(b'x', socket.MSG_OOB); effect()""",
+    "receive descriptors": """
+        import socket
+        socket.socket(fileno=3).recvmsg(9, 64, socket.MSG_DONTWAIT); effect()""",
+    "hang up the supervisor": """
+        import socket
+        socket.socket(fileno=3).shutdown(socket.SHUT_RDWR)""",
+    "descriptors of the worker": """
+        for n in (62, 63, 200, 201, 202, 203):
+            try: os.write(n, b'F' * 30); effect(n)
+            except OSError: pass""",
     # kernel
     "user namespace": "tried('unshare', 0x10000000)",
     "mount namespace": "tried('unshare', 0x00020000)",
@@ -347,6 +413,8 @@ class Host:
         self.folder.chmod(0o755)
         self.secret = os.environ.get(SECRET) or secrets.token_hex(12)
         self._file = self._planted("secret", self.secret, 0o644)
+        with suppress(OSError):  # not every file system has attributes
+            os.setxattr(self._file, "user.key", self.secret.encode())
         self._open = self._planted("open", "untouched", 0o666)
         self._free = self.folder / "free"
         self._free.mkdir()
@@ -486,9 +554,11 @@ def children() -> set[int]:
     return found
 
 
-async def corpus(level: int, names: list[str]) -> dict[str, Any]:
-    """Try attacks in the backend of a level; return what they reached."""
-    backend = next(backend for backend in BACKENDS if backend.level == level)
+async def corpus(where: str, names: list[str]) -> dict[str, Any]:
+    """Try attacks in the backend of a level, or in the container; return what they reached."""
+    backends = {str(backend.level): backend for backend in BACKENDS}
+    backend = configured() if where == "container" else backends[where]
+    assert backend is not None
     reached: dict[str, list[str]] = {}
     with ExitStack() as stack:
         host = Host(stack)
@@ -507,10 +577,10 @@ async def corpus(level: int, names: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the corpus: LEVEL [NAME …]."""
+    """Run the corpus: LEVEL|container [NAME …]."""
     signal.alarm(240)  # nothing of this may stay
     names = sys.argv[2:] or list(ATTACKS)
-    print(json.dumps(asyncio.run(corpus(int(sys.argv[1]), names))))
+    print(json.dumps(asyncio.run(corpus(sys.argv[1], names))))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,39 @@
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from archon import coding
 from archon.sandbox import BACKENDS, Backend, Limits, Sandbox, Test, TestFile, ladder
+from archon.sandbox.containers import VARIABLE, Container
 from archon.sandbox.inside import landlock
 
+T = TypeVar("T")
+
+REAL_CONTAINER = os.environ.get("ARCHON_TEST_SANDBOX_CONTAINER", "")
+"""A container engine and an image that tests may use; a stand-in takes its place without."""
+
+
 collect_ignore_glob = [] if sys.platform == "linux" else ["test_*.py"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_container_unasked() -> Iterator[None]:
+    """Tests say themselves which backend they mean."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(VARIABLE, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +63,52 @@ def _has_namespaces() -> bool:
 
 @pytest.fixture(scope="session")
 def backend(usable: dict[int, Backend]) -> Backend:
-    """The best one, or that of the level in ARCHON_TEST_SANDBOX_LEVEL."""
+    """The best one, or what ARCHON_TEST_SANDBOX_LEVEL says: 2, 3 or `container`."""
     if not usable:
-        pytest.skip("nothing on this machine may execute untrusted code")
-    return usable[int(os.environ.get("ARCHON_TEST_SANDBOX_LEVEL", max(usable)))]
+        reasons = "; ".join(f"{b.name}: {ladder.probe(b).reason}" for b in BACKENDS if b.level > 1)
+        pytest.skip(f"nothing on this machine may execute untrusted code ({reasons})")
+    wanted = os.environ.get("ARCHON_TEST_SANDBOX_LEVEL", str(max(usable)))
+    if wanted != "container":
+        return usable[int(wanted)]
+    words = shlex.split(REAL_CONTAINER)
+    return Container(words[:-1], words[-1])
+
+
+class Warm:
+    """One sandbox of two slots for the tests of a module, in a loop that outlives each of them."""
+
+    def __init__(self, backend: Backend, runner: asyncio.Runner) -> None:
+        self.backend = backend
+        self._runner = runner
+        self._sandbox = runner.run(self._made())
+
+    async def _made(self) -> Sandbox:
+        return made(self.backend)
+
+    def inside(self, work: Callable[[Sandbox], Awaitable[T]]) -> T:
+        """Return what some work in the sandbox returns."""
+
+        async def whole() -> T:
+            return await work(self._sandbox)
+
+        return self._runner.run(whole())
+
+    def close(self) -> None:
+        """End the sandbox, in its loop."""
+
+        async def closed() -> None:
+            self._sandbox.close()
+
+        self._runner.run(closed())
+
+
+@pytest.fixture(scope="module")
+def warm(backend: Backend) -> Iterator[Warm]:
+    """For tests that are not about what a sandbox leaves behind."""
+    with asyncio.Runner() as runner:
+        found = Warm(backend, runner)
+        yield found
+        found.close()
 
 
 def made(backend: Backend, **rest: Any) -> Sandbox:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archon.sandbox.inside.seccomp import Filter
-from archon.sandbox.inside.syscalls import ARCHITECTURES, DENIED, Architecture
+from archon.sandbox.inside.syscalls import ARCHITECTURES, DENIED, LAST, Architecture
 
 PID = 4321
 ALLOW, KILL = "allow", "kill"
@@ -129,21 +129,43 @@ def test_no_message_goes_to_an_address(machine: Architecture) -> None:
 
 
 def test_options_that_reach_out_are_denied(machine: Architecture) -> None:
-    for option in (1, 4, 22):
+    for option in (1, 4, 22, 62):
         assert decide(machine, "prctl", option, 0) == "EPERM"
     assert decide(machine, "prctl", 15, 99) == ALLOW  # the thread's name
     for command in (8, 10, 15, 6, 7, 37, 38):
         assert decide(machine, "fcntl", 3, command, 1) == "EPERM"
     assert decide(machine, "fcntl", 3, 3) == ALLOW  # F_GETFL
-    assert decide(machine, "ioctl", 0, 0x5412) == "EPERM"  # TIOCSTI
-    assert decide(machine, "ioctl", 0, 0x5401) == ALLOW  # TCGETS: is it a terminal?
+    # TIOCSTI, FIOASYNC, PIDFD_GET_NET_NAMESPACE, FS_IOC_SETFLAGS, one that nobody has
+    for request in (0x5412, 0x5452, 0xFF04, 0x40086602, 0xFFFFFFFF):
+        assert decide(machine, "ioctl", 0, request) == "EPERM"
+    # TCGETS (is it a terminal?), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
+    for request in (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451):
+        assert decide(machine, "ioctl", 0, request) == ALLOW
+    assert decide(machine, "getsockopt", 3, 1, 77) == "EPERM"  # SO_PEERPIDFD
+    assert decide(machine, "getsockopt", 3, 1, 3) == ALLOW  # SO_TYPE
+
+
+def test_urgent_bytes_are_denied(machine: Architecture) -> None:
+    for flags in (1, 1 | 0x4000):  # MSG_OOB, with MSG_NOSIGNAL
+        assert decide(machine, "sendto", 5, 99, 1, flags, 0, 0) == "EPERM"
+        assert decide(machine, "recvfrom", 5, 99, 1, flags, 0, 0) == "EPERM"
+    assert decide(machine, "sendto", 5, 99, 1, 0x4000, 0, 0) == ALLOW
+    assert decide(machine, "recvfrom", 5, 99, 1, 0x40, 0, 0) == ALLOW
+
+
+def test_calls_of_later_kernels_are_absent(machine: Architecture) -> None:
+    for number in (LAST + 1, 500, 4000, 0x3FFFFFFF):
+        assert decide(machine, number) == "ENOSYS"
+    assert decide(machine, "file_setattr") == "EPERM"
 
 
 @given(st.sampled_from(sorted(ARCHITECTURES)), st.integers(0, 500), st.integers(0, 2**64 - 1))
 def test_every_number_is_decided(name: str, number: int, argument: int) -> None:
     machine = ARCHITECTURES[name]
     found = interpret(Filter(machine).for_process(PID), machine.audit, number, [argument] * 6)
-    if number in machine.denied.values():
+    if number > LAST:
+        assert found == "ENOSYS"
+    elif number in machine.denied.values():
         assert found == "EPERM"
     elif number not in machine.ruled.values():
         assert found == ALLOW

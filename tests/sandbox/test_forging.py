@@ -8,36 +8,34 @@ from typing import Any
 
 import pytest
 
-from archon.sandbox import Backend, Limits, Report, Sandbox
-from tests.sandbox.conftest import Problem, made
+from archon.sandbox import Limits, Report, Sandbox, Test, TestFile
+from tests.sandbox.conftest import Problem, Warm
 from tests.sandbox.forgers import BY_DEFAULT, FORGERS
 
 LIMITS = Limits(seconds=10)
 """Generous: these are honest programs, and the machine may be busy."""
+FORGED = Limits(seconds=3)
+TOGETHER = 8
+"""Problems that share processes by default, which is what makes the tests quick."""
 
 
 def checked(
-    backend: Backend,
+    warm: Warm,
     problems: Sequence[Problem],
     source: Callable[[Problem], str],
     limits: Limits = LIMITS,
     **rest: Any,
 ) -> dict[str, Report]:
-    async def work() -> dict[str, Report]:
-        sandbox = made(backend, limits=limits)
-
+    async def work(sandbox: Sandbox) -> dict[str, Report]:
         async def one(problem: Problem) -> Report:
             return await sandbox.check(
-                source(problem), problem.file, entry_point=problem.name, **rest
+                source(problem), problem.file, entry_point=problem.name, limits=limits, **rest
             )
 
-        try:
-            reports = await asyncio.gather(*map(one, problems))
-        finally:
-            sandbox.close()
+        reports = await asyncio.gather(*map(one, problems))
         return {p.id: r for p, r in zip(problems, reports, strict=True)}
 
-    return asyncio.run(work())
+    return warm.inside(work)
 
 
 def accepted(reports: dict[str, Report]) -> list[str]:
@@ -45,37 +43,67 @@ def accepted(reports: dict[str, Report]) -> list[str]:
 
 
 def test_every_canonical_solution_of_humaneval_is_accepted(
-    backend: Backend, humaneval: Sequence[Problem]
+    warm: Warm, humaneval: Sequence[Problem]
 ) -> None:
-    reports = checked(backend, humaneval, lambda p: p.reference)
+    reports = checked(warm, humaneval, lambda p: p.reference)
     wrong = {name: r.verdicts for name, r in reports.items() if not r.passed}
     assert not wrong
     assert len(reports) == 164
 
 
-@pytest.mark.parametrize("name", BY_DEFAULT)
-def test_forgers_are_not_accepted(
-    name: str, backend: Backend, humaneval: Sequence[Problem]
+@pytest.mark.parametrize("name", [*BY_DEFAULT, "returns nothing"])
+def test_forgers_are_not_accepted(name: str, warm: Warm, humaneval: Sequence[Problem]) -> None:
+    """Several problems to a process; none of them passes all of its tests."""
+    groups = [humaneval[at : at + TOGETHER] for at in range(0, len(humaneval), TOGETHER)]
+
+    async def work(sandbox: Sandbox) -> list[Report]:
+        forger = FORGERS[name]
+        return await asyncio.gather(
+            *(
+                _together(lambda p: forger.replace("NAME", p.name), sandbox, group)
+                for group in groups
+            )
+        )
+
+    reports = warm.inside(work)
+    outcomes = {v.id: v.outcome for report in reports for v in report.verdicts}
+    assert outcomes.keys() == {problem.id for problem in humaneval}
+    assert len(outcomes) == 164
+    assert [problem for problem, outcome in outcomes.items() if outcome == "pass"] == []
+    assert not any(report.retries for report in reports)
+
+
+def test_who_solves_the_problems_is_accepted_in_the_same_form(
+    warm: Warm, humaneval: Sequence[Problem]
 ) -> None:
-    _none_accepted(name, backend, humaneval)
+    report = warm.inside(
+        lambda sandbox: _together(lambda p: p.reference, sandbox, humaneval[:TOGETHER])
+    )
+    assert [v.outcome for v in report.verdicts] == ["pass"] * TOGETHER
+
+
+async def _together(
+    source: Callable[[Problem], str], sandbox: Sandbox, problems: Sequence[Problem]
+) -> Report:
+    """Try one candidate on some problems, all tests of one as a single test."""
+    tests = tuple(
+        Test("\n".join(test.code for test in reversed(p.file.tests)), p.id) for p in problems
+    )
+    setup = "\n".join(p.file.setup for p in problems)
+    names = [p.name for p in problems]
+    whole = "\n".join(map(source, problems))
+    return await sandbox.check(whole, TestFile(tests, setup), entry_point=names, limits=FORGED)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in FORGERS if name not in BY_DEFAULT])
-def test_more_forgers_are_not_accepted(
-    name: str, backend: Backend, humaneval: Sequence[Problem]
+@pytest.mark.parametrize("name", FORGERS)
+def test_no_forger_is_accepted_by_any_problem(
+    name: str, warm: Warm, humaneval: Sequence[Problem]
 ) -> None:
-    _none_accepted(name, backend, humaneval)
-
-
-def _none_accepted(name: str, backend: Backend, problems: Sequence[Problem]) -> None:
-    limits = Limits(seconds=3)
+    """All tests of each problem, and processes of its own for each."""
+    source = FORGERS[name]
     reports = checked(
-        backend,
-        problems,
-        lambda p: FORGERS[name].replace("NAME", p.name),
-        limits,
-        stop_at_first=True,
+        warm, humaneval, lambda p: source.replace("NAME", p.name), FORGED, stop_at_first=True
     )
     assert len(reports) == 164
     assert accepted(reports) == []
@@ -83,31 +111,23 @@ def _none_accepted(name: str, backend: Backend, problems: Sequence[Problem]) -> 
 
 
 @pytest.mark.slow
-def test_nearly_all_references_of_mbpp_are_accepted(
-    backend: Backend, mbpp: Sequence[Problem]
-) -> None:
-    reports = checked(backend, mbpp, lambda p: p.reference)
+def test_nearly_all_references_of_mbpp_are_accepted(warm: Warm, mbpp: Sequence[Problem]) -> None:
+    reports = checked(warm, mbpp, lambda p: p.reference)
     assert len(reports) == 500
     assert len(accepted(reports)) >= 0.98 * 500
 
 
-def test_the_forgers_do_forge_where_nothing_separates_them(backend: Backend) -> None:
+def test_the_forgers_do_forge_where_nothing_separates_them(warm: Warm) -> None:
     """The corpus bites: one process lets through what two do not."""
 
-    async def work() -> list[Report]:
-        sandbox: Sandbox = made(backend)
+    async def work(sandbox: Sandbox) -> list[Report]:
         source = "class E:\n    def __eq__(self, o): return type(o) is int\ndef f(x): return E()"
-        try:
-            return [
-                await sandbox.check(source, ["assert f(1) == 2"], entry_point="f"),
-                await sandbox.check(
-                    source, ["assert f(1) == 2"], entry_point="f", compatibility=True
-                ),
-            ]
-        finally:
-            sandbox.close()
+        return [
+            await sandbox.check(source, ["assert f(1) == 2"], entry_point="f"),
+            await sandbox.check(source, ["assert f(1) == 2"], entry_point="f", compatibility=True),
+        ]
 
-    apart, together = asyncio.run(work())
+    apart, together = warm.inside(work)
     assert apart.verdicts[0].outcome == "protocol"
     assert not apart.forgeable
     assert together.verdicts[0].outcome == "pass"

@@ -31,7 +31,8 @@ from archon.sandbox import (
 )
 from archon.sandbox.backends import Bubblewrap, Kernel, Nothing
 from archon.sandbox.canaries import CANARIES
-from archon.sandbox.workers import Launch
+from archon.sandbox.launching import Launch
+from tests.sandbox.test_attacks import environment
 
 
 @pytest.fixture
@@ -70,7 +71,10 @@ def command_of(*words: str) -> Callable[[Launch], Launch]:
 
 BROKEN: dict[str, tuple[Callable[[Launch], Launch], str]] = {
     "no Landlock, no filter": (setting(kernel=False), "fork"),
-    "everything may be read": (setting(readable=["/"]), "before its guard was up"),
+    "everything may be read": (
+        setting(readable=["/"]),
+        "a child ended before",
+    ),  # it was given code
     "temporary files may be read": (
         lambda launch: setting(readable=[*launch.settings["readable"], tempfile.gettempdir()])(
             launch
@@ -100,7 +104,7 @@ def test_the_probe_is_many_canaries_and_quick(backend: Backend) -> None:
     assert len(CANARIES) >= 12
     start = time.perf_counter()
     assert ladder.probe(backend).escaped == ()
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 15  # some 0.3 s on a quiet machine
 
 
 def test_without_anything_most_canaries_come_through() -> None:
@@ -184,7 +188,7 @@ def test_where_the_kernel_denies_landlock_nothing_is_chosen(hidden: bool, tmp_pa
     """Its system calls answer `not implemented`, as in a kernel without it, bubblewrap or not."""
     done = subprocess.run(
         [sys.executable, "-c", DENYING],
-        env={"PATH": str(tmp_path) if hidden else os.environ["PATH"]},
+        env={**environment(), "PATH": str(tmp_path) if hidden else os.environ["PATH"]},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.startswith("refused nothing on this machine"), done.stderr
@@ -297,7 +301,8 @@ def test_the_command_fails_where_there_is_nothing(monkeypatch: pytest.MonkeyPatc
     weak = [Changed(Kernel(), setting(kernel=False))]
     real = ladder.survey
     monkeypatch.setattr("archon.sandbox.survey", lambda: real(weak))
-    monkeypatch.setattr("archon.sandbox.BACKENDS", weak)
+    monkeypatch.setattr("archon.sandbox.known", lambda: weak)
+    monkeypatch.setattr("archon.sandbox.offered", lambda: weak)
     done = run_command()
     assert done.exit_code == 1
     assert "nothing here may execute a model's code" in done.stdout

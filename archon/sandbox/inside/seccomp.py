@@ -11,7 +11,7 @@ import errno
 import os
 import struct
 
-from archon.sandbox.inside.syscalls import Architecture
+from archon.sandbox.inside.syscalls import LAST, Architecture
 
 __all__ = ["Filter", "install"]
 
@@ -28,13 +28,18 @@ _SIGKILL = 9
 _AF_UNIX = 1
 _RLIMIT_STACK = 3
 
-# PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_TIMING, PR_SET_MM, PR_SET_PTRACER, PR_SET_SECCOMP
-_PRCTL = (1, 4, 14, 35, 0x59616D61, 22)
+_MSG_OOB = 1
+_SO_PEERPIDFD = 77
+
+# PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_TIMING, PR_SET_MM, PR_SET_PTRACER, PR_SET_SECCOMP,
+# PR_SCHED_CORE, PR_SET_MEMORY_MERGE
+_PRCTL = (1, 4, 14, 35, 0x59616D61, 22, 62, 67)
 # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: signals sent by way of a descriptor;
 # F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW: locks that others would wait for.
 _FCNTL = (8, 10, 15, 1024, 1026, 6, 7, 37, 38)
-# TIOCSTI, TIOCLINUX, TIOCSCTTY, TIOCSETD, FIOASYNC, FIOSETOWN, SIOCSPGRP
-_IOCTL = (0x5412, 0x541C, 0x540E, 0x5423, 0x5452, 0x8901, 0x8902)
+# What an interpreter asks of descriptors: TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX.
+# All else is denied: every driver has numbers of its own, and some reach other processes.
+_IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 
 _Step = tuple[int, int, int, int]
 
@@ -56,6 +61,7 @@ class Filter:
         ]
         if machine.foreign:
             self._steps += [(_AT_LEAST, 0, 1, machine.foreign), (_RETURN, 0, 0, _KILL)]
+        self._steps += [(_AT_LEAST, 0, 1, LAST + 1), (_RETURN, 0, 0, _ENOSYS)]
         self._rules(machine.ruled)
         self._denied(sorted(machine.denied.values()))
         self._steps.append((_RETURN, 0, 0, _ALLOW))
@@ -105,24 +111,33 @@ class Filter:
         ]  # fmt: skip
         self._rule(ruled["prlimit64"], read)
         self._rule(ruled["setrlimit"], [_argument(0), (_EQUAL, 0, 1, _RLIMIT_STACK), allow, deny])
-        # A message to an address would leave by a socket pair, which needs no connection.
+        # A message to an address would leave by a socket pair, which needs no connection. Urgent
+        # bytes are a part of the kernel that nobody needs and that has been broken into before.
         address = [
+            _argument(3), (_AND, 0, 0, _MSG_OOB), (_EQUAL, 4, 0, _MSG_OOB),
             _argument(4), (_EQUAL, 0, 2, 0), _argument(4, high=True), (_EQUAL, 1, 0, 0),
             deny, allow,
         ]  # fmt: skip
         self._rule(ruled["sendto"], address)
+        urgent = [_argument(3), (_AND, 0, 0, _MSG_OOB), (_EQUAL, 0, 1, _MSG_OOB), deny, allow]
+        self._rule(ruled["recvfrom"], urgent)
+        # A handle of whoever holds the other end, which is the supervisor.
+        self._rule(ruled["getsockopt"], [_argument(2), (_EQUAL, 0, 1, _SO_PEERPIDFD), deny, allow])
         self._rule(ruled["socketpair"], [_argument(0), (_EQUAL, 0, 1, _AF_UNIX), allow, deny])
         self._listed(ruled["prctl"], 0, _PRCTL)
         self._listed(ruled["fcntl"], 1, _FCNTL)
-        self._listed(ruled["ioctl"], 1, _IOCTL)
+        self._listed(ruled["ioctl"], 1, _IOCTL, allowed=True)
 
-    def _listed(self, number: int, argument: int, values: tuple[int, ...]) -> None:
-        """Deny a call where an argument is one of some values."""
+    def _listed(
+        self, number: int, argument: int, values: tuple[int, ...], *, allowed: bool = False
+    ) -> None:
+        """Deny a call where an argument is one of some values, or where it is none of them."""
         checks: list[_Step] = [
             (_EQUAL, len(values) - place, 0, value) for place, value in enumerate(values)
         ]
         allow, deny = (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _EPERM)
-        self._rule(number, [_argument(argument), *checks, allow, deny])
+        ends = [deny, allow] if allowed else [allow, deny]
+        self._rule(number, [_argument(argument), *checks, *ends])
 
 
 class _Program(ctypes.Structure):
