@@ -1,10 +1,9 @@
-"""Architectures in YAML files: strict, with the line of every mistake."""
+"""Architectures in files: YAML, strict, with the line of every mistake; the original's JSON."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -148,7 +147,10 @@ def _nearby(file: Path) -> str:
 
 
 def load(path: str | Path) -> Architecture:
-    """Build the architecture that a YAML file describes; needs no key, weights or network.
+    """Build the architecture that a file describes; needs no key, weights or network.
+
+    A JSON file of the original Archon is read too: what was odd in it are the `remarks` of the
+    architecture, which its `lint` yields.
 
     Args:
         path: a file, or the name of one that comes with archon, such as `self-consistency`.
@@ -159,9 +161,21 @@ def load(path: str | Path) -> Architecture:
     known = shipped()
     if str(path) in known and not Path(path).exists():
         path = known[str(path)]
+    if Path(path).suffix.lower() == ".json" and (found := _original(Path(path))) is not None:
+        return found
     source = read_yaml(path)
     architecture = _build(source)
     return architecture if architecture.name else architecture.named(Path(path).stem)
+
+
+def _original(path: Path) -> Architecture | None:
+    """Return the architecture of a JSON file of the original Archon; None if it is none."""
+    from archon.original import import_document, is_original, read_document
+
+    if not path.exists():
+        return None  # the error for that looks for files nearby
+    document, _ = read_document(path)
+    return import_document(document).architecture if is_original(document.data) else None
 
 
 def loads(text: str, name: str = "<text>") -> Architecture:
@@ -208,10 +222,14 @@ def _without_headers(data: Json) -> Json:
 
 
 def shipped() -> dict[str, Path]:
-    """Return the architectures that come with archon, by name, such as `local/single`."""
-    root = Path(str(files("archon.configs"))) / "architectures"
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in _yaml_files(root)}
+    """Return the architectures that come with archon, by name, such as `local/single`.
 
-
-def _yaml_files(root: Path) -> Iterator[Path]:
-    yield from sorted(root.rglob("*.yaml"))
+    Those of the paper stand below `paper/`.
+    """
+    root = Path(str(files("archon.configs")))
+    ours, paper = root / "architectures", root / "paper"
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for top, folder in ((ours, ours), (paper, root))
+        for path in sorted(top.rglob("*.yaml"))
+    }

@@ -18,6 +18,7 @@ from archon.cli import (
     comparing,
     curves,
     evaluating,
+    importing,
     listing,
     planning,
     pool,
@@ -93,6 +94,7 @@ app.add_typer(benchmarks.benchmarks, name="benchmarks")
 app.command("runs")(records.runs)
 app.add_typer(pool.pool, name="pool")
 app.command("schema")(schema.schema)
+app.command("import")(importing.import_)
 app.command("init")(starter.init)
 
 

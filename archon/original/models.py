@@ -51,12 +51,14 @@ class Translated:
         settings: name and sampling settings, as under `models` in YAML.
         source: provider and name in the file.
         was: the name here before a replacement; empty if there was none.
+        retired: whether the replacement is the one of the list of retired models.
         remarks: what whoever imports should know.
     """
 
     settings: Mapping[str, Json]
     source: str
     was: str = ""
+    retired: bool = False
     remarks: tuple[str, ...] = ()
 
     @property
@@ -76,9 +78,7 @@ def translated(component: Component, choices: Choices) -> Translated:
     other, given = _replacement(component.model, name, choices)
     remarks: list[str] = []
     if other != name:
-        settings = {}
-        if name in RETIRED and RETIRED[name] == other and not choices.all_models:
-            remarks.append(f"{name} is retired: {other} stands in for it")
+        settings = {}  # an address belongs to the old name
     if not component.is_pairrm:
         settings |= _sampling(component, other, remarks)
     if component.fields.get("no_system") or _NO_SYSTEM.match(other):
@@ -87,9 +87,9 @@ def translated(component: Component, choices: Choices) -> Translated:
             f"{other} gets no system message: its text goes in front of the question, where the"
             " original dropped it"
         )
-    return Translated(
-        {"model": other, **settings, **given}, source, name if other != name else "", tuple(remarks)
-    )
+    was = name if other != name else ""
+    retired = bool(was) and not choices.all_models and RETIRED.get(was) == other
+    return Translated({"model": other, **settings, **given}, source, was, retired, tuple(remarks))
 
 
 def _named(component: Component) -> tuple[str, dict[str, Json]]:

@@ -22,6 +22,8 @@ __all__ = ["Translation", "translate"]
 PAPER_TESTS = (5, 10)
 """Tests that a unit-test generator without a cap writes, as the paper states (section 3.1)."""
 
+RETIRED_REMARK = "retired models have stand-ins"
+
 GROUP = 26
 """Candidates in one list-wise prompt, where nothing else is set."""
 MOST_GROUP = 1000
@@ -38,6 +40,9 @@ class Translation:
         remarks: what whoever imports should know.
         comments: by the id of an entry or of a model's settings, what it was in the file.
         places: by the id of a container, `file:line:column` of what it was made from.
+        used: what each model of the file became, by its name there.
+        retired: retired models and what stands in for each.
+        known: every name by which a replacement could have been asked for.
     """
 
     models: dict[str, dict[str, Json]] = field(default_factory=dict)
@@ -47,15 +52,16 @@ class Translation:
     comments: dict[int, str] = field(default_factory=dict)
     places: dict[int, str] = field(default_factory=dict)
     used: dict[str, str] = field(default_factory=dict)
+    retired: dict[str, str] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
 
     def where(self, container: object, key: object = None) -> str:
         """Return the place in the original file of a part of `stages` or `models`."""
         inner: object = None
-        if isinstance(container, Mapping) or (isinstance(container, list) and container):
-            try:
-                inner = container[key]  # type: ignore[index]
-            except (KeyError, IndexError, TypeError):
-                inner = None
+        if isinstance(container, Mapping) and key in container:
+            inner = container[key]
+        elif isinstance(container, list) and isinstance(key, int) and key < len(container):
+            inner = container[key]
         return self.places.get(id(inner)) or self.places.get(id(container), "")
 
 
@@ -86,6 +92,9 @@ class _Translating:
             self.made.remarks.add("a component without a list is read as a layer of one", where)
         for layer in original.layers:
             self.layer(layer)
+        if self.made.retired:
+            pairs = ", ".join(f"{old} -> {new}" for old, new in self.made.retired.items())
+            self.made.remarks.add(f"{RETIRED_REMARK}: {pairs}", original.layers[0][0].where)
         if self.most > 1:
             self.made.remarks.add(
                 f"up to {self.most} answers come out: the original picks one by chance, here it is"
@@ -147,6 +156,9 @@ class _Translating:
     def named(self, made: Translated, component: Component) -> str:
         settings = dict(made.settings)
         self.made.used[component.model] = str(settings["model"])
+        if made.retired:
+            self.made.retired[made.was] = str(settings["model"])
+        self.made.known |= {component.model, made.was or str(settings["model"])}
         for name, known in self.made.models.items():
             if known == settings:
                 return name
