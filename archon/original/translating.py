@@ -58,8 +58,8 @@ class Translation:
     def where(self, container: object, key: object = None) -> str:
         """Return the place in the original file of a part of `stages` or `models`."""
         inner: object = None
-        if isinstance(container, Mapping) and key in container:
-            inner = container[key]
+        if isinstance(container, Mapping):
+            inner = container.get(key)
         elif isinstance(container, list) and isinstance(key, int) and key < len(container):
             inner = container[key]
         return self.places.get(id(inner)) or self.places.get(id(container), "")

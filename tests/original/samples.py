@@ -31,7 +31,7 @@ def critic(**more: Any) -> Any:
 
 
 def ranker(top_k: int | None = 5, **more: Any) -> Any:
-    return component("ranker", **({} if top_k is None else {"top_k": top_k}), **more)
+    return component("ranker", **more) | ({} if top_k is None else {"top_k": top_k})
 
 
 def pairrm(top_k: int = 3, provider: str = "") -> Any:
@@ -45,7 +45,7 @@ def verifier(**more: Any) -> Any:
 
 
 def asserter(cap: int | None = 5) -> Any:
-    return component("unit_test_generator", **({} if cap is None else {"unit_test_cap": cap}))
+    return component("unit_test_generator") | ({} if cap is None else {"unit_test_cap": cap})
 
 
 def evaluator(**more: Any) -> Any:

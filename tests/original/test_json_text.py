@@ -120,9 +120,7 @@ def test_every_part_has_its_place() -> None:
         ('{"a": 1}', {"a": 1}, []),
     ],
 )  # fmt: skip
-def test_what_one_plausible_change_mends_is_mended(
-    text: str, whole: Any, fixes: list[str]
-) -> None:
+def test_what_one_plausible_change_mends_is_mended(text: str, whole: Any, fixes: list[str]) -> None:
     document, made = repaired(text)
     assert document.data == whole
     assert [str(fix) for fix in made] == fixes

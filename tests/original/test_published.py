@@ -97,7 +97,10 @@ def test_the_broken_files_are_located_and_mended_on_request(
 ) -> None:
     broken = [row for row in golden if row["layers"] == "invalid JSON"]
     # by hand, in an editor: the character after the quote that closes "generator"
-    places = {"3-8-70BM3S": ("26:40", "8Gx3 > R(k3) > 1F"), "5-8-70BM": ("71:40", "8G > R(k5) > 1F")}
+    places = {
+        "3-8-70BM3S": ("26:40", "8Gx3 > R(k3) > 1F"),
+        "5-8-70BM": ("71:40", "8G > R(k5) > 1F"),
+    }
     assert len(broken) == 2
     for row in broken:
         place, shape = places[row["path"].removesuffix(".json").rpartition("Ranker")[2]]

@@ -17,7 +17,17 @@ from archon.base import Architecture
 from archon.original import Choices, Imported
 from tests.original.passing import fake, passing, role
 from tests.original.samples import (
-    QWEN, component, critic, entry, evaluator, fuser, generator, imported, pairrm, ranker, asserter,
+    QWEN,
+    asserter,
+    component,
+    critic,
+    entry,
+    evaluator,
+    fuser,
+    generator,
+    imported,
+    pairrm,
+    ranker,
     verifier,
 )  # fmt: skip
 
@@ -27,7 +37,7 @@ QUESTION = "What is 6 * 7?"
 def run(what: Imported | Architecture, model: Fake | None = None) -> tuple[Any, Fake]:
     """Run on the fake backend, whatever the models are called."""
     model = model or fake()
-    backends = {name: model for name in ("http", "litellm", "local", "fake")}
+    backends = dict.fromkeys(("http", "litellm", "local", "fake"), model)
     with archon.Session(pool=None, backends=backends) as session:
         architecture = what.architecture if isinstance(what, Imported) else what
         return archon.run(architecture, QUESTION, session=session), model
