@@ -53,6 +53,7 @@ class Template:
         requires: conditions that every architecture of the space fulfils.
         groups: named lists, such as models by rank.
         names: the holes that have a name, and what they are.
+        used: the names that something refers to.
     """
 
     body: Body
@@ -60,6 +61,7 @@ class Template:
     requires: tuple[Expression, ...]
     groups: dict[str, list[Json]]
     names: dict[str, Node]
+    used: frozenset[str]
     where: Where
 
 
@@ -121,7 +123,8 @@ class _Reader:
         root.node = self.structure(data)
         requires = self.read_requires(data)
         self.resolve()
-        return Template(root, models, requires, self.groups, self.names, self.where)
+        used = frozenset(use.name for use in self.uses)
+        return Template(root, models, requires, self.groups, self.names, used, self.where)
 
     def known(self, data: Mapping[Any, Json], keys: Sequence[str], what: str) -> None:
         for key in data:

@@ -163,10 +163,6 @@ class Space(ABC):
         }
         return self._decided(Given(given))[1]
 
-    def assignments(self) -> int | None:
-        """Return how many assignments there are, or None where only an estimate is possible."""
-        return None
-
     def count(self, **options: Any) -> Count:
         """Return how much the space holds and costs; see `archon.search.counting.count`."""
         from archon.search.counting import count
@@ -210,11 +206,15 @@ class TemplateSpace(Space):
 
     def _filled(self, trial: Trial) -> tuple[Json, Filling]:
         filling = Filling(self.template.body, self.template.requires, trial)
-        data = dict(filling.fill())
-        data["models"] = self._models(data, filling)
+        return self.fill_with(filling), filling
+
+    def fill_with(self, filling: Filling) -> Json:
+        """Return the mapping of models and stages (or nodes) that a filling makes."""
+        filled = filling.fill()
+        data = {**filled, "models": self._models(filled, filling)}
+        filling.origins[id(data)] = filling.origins[id(filled)]
         filling.finish()
-        filling.origins[id(data)] = filling.origins.get(id(data), (None, {}))
-        return data, filling
+        return data
 
     def _models(self, data: Json, filling: Filling) -> dict[str, Any]:
         """Return the models; of those with holes only the ones that are used are decided on."""

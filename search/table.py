@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_ROWS", "Table", "fits", "tabulate"]
 
-MOST_ROWS = 200_000
+MOST_ROWS = 100_000
 """Architectures that are listed one by one; a space with more is sampled."""
 AMOUNTS = ("calls", "reasks", "input_tokens", "output_tokens", "tokens", "usd", "flops")
 
@@ -44,6 +44,8 @@ class Table:
         nodes: int32, numbers of calls; equal numbers are one call of one item.
         node_tokens: float64 by number of call, at most; NaN where unknown.
         node_usd: float64 by number of call, at most; NaN where unknown.
+        weights: float64, of a sample: one over the probability of the row's assignment, with
+            those that repeat it; 1 where the whole space is here.
         repeated: assignments that meant an architecture which was there already.
         complete: whether the whole space is here.
     """
@@ -57,6 +59,7 @@ class Table:
     nodes: NDArray[np.int32]
     node_tokens: NDArray[np.float64]
     node_usd: NDArray[np.float64]
+    weights: NDArray[np.float64]
     repeated: int
     complete: bool
 
@@ -201,7 +204,8 @@ class _Maker:
 
     def __init__(self, space: Space, plans: Plans) -> None:
         self.space, self.plans = space, plans
-        self.seen: set[object] = set()
+        self.seen: dict[object, int] = {}
+        self.weights: list[float] = []
         self.repeated = 0
         self.codes: list[dict[str, float]] = []
         self.parts: list[tuple[int, ...]] = []
@@ -211,10 +215,14 @@ class _Maker:
         plan: Plan = self.plans.plan(data)
         if plan.error is not None:
             raise self._illegal(plan.error, trial)
+        weight = float(trial.weight) if isinstance(trial, Randomly) else 1.0
         if plan.key in self.seen:
             self.repeated += 1
+            if isinstance(trial, Randomly):
+                self.weights[self.seen[plan.key]] += weight
             return
-        self.seen.add(plan.key)
+        self.seen[plan.key] = len(self.seen)
+        self.weights.append(weight)
         self.codes.append(trial.codes)
         self.parts.append(plan.parts)
 
@@ -245,7 +253,7 @@ class _Maker:
         tokens, usd = self._per_call()
         return Table(
             self.space, columns, rows, amounts["calls"].astype(np.int64), amounts, indptr, nodes,
-            tokens, usd, self.repeated, complete,
+            tokens, usd, np.array(self.weights), self.repeated, complete,
         )  # fmt: skip
 
     def _amounts(
