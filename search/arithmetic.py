@@ -129,7 +129,7 @@ class _Counting(Filling):
 
     def value(self, node: Any, scope: Any) -> Any:
         """Return a node's value; of a closed one, nothing."""
-        if isinstance(node, Node) and self.closed(node):
+        if isinstance(node, Node) and node is not self.root.body.node and self.closed(node):
             self.weight *= number(node)
             return ABSENT
         return super().value(node, scope)

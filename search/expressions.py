@@ -128,7 +128,9 @@ class Expression:
             case ast.Name(id=name):
                 return values[name]
             case ast.BoolOp(op=op, values=parts):
-                return _either([self._value(part, values) for part in parts], isinstance(op, ast.Or))
+                return _either(
+                    [self._value(part, values) for part in parts], isinstance(op, ast.Or)
+                )
             case ast.UnaryOp(op=op, operand=operand):
                 value = self._value(operand, values)
                 if value is ABSENT:

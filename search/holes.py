@@ -67,7 +67,7 @@ class Column:
         """
         if self.kind == "real":
             return self._within(code)
-        if not (code == int(code) and 0 <= code < len(self.levels)):
+        if not 0 <= code < len(self.levels) or code != int(code):
             raise ConfigError(f"{self.name}: no level has the code {code}")
         return self.levels[int(code)]
 

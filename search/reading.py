@@ -13,6 +13,7 @@ from archon.config import Tagged
 from archon.errors import ConfigError, did_you_mean
 from archon.search.expressions import Expression
 from archon.search.holes import Column, choice_column, grid
+from archon.search.places import Entering, Inside, Step, label, shown, tagged_in
 from archon.search.template import (
     Body,
     Choice,
@@ -34,6 +35,7 @@ __all__ = ["TAGS", "Template", "Where", "read_template"]
 
 Where = Callable[[object, object], str]
 
+TAGS = ("!choice", "!each", "!float", "!int", "!maybe", "!ref", "!repeat", "!subset")
 KEYS = ("name", "description", "models", "groups", "holes", "require", "stages", "nodes")
 FIXED = ("id", "after", "name", "description")
 """Keys of an entry that say what it is; nothing is chosen there."""
@@ -53,6 +55,7 @@ class Template:
         requires: conditions that every architecture of the space fulfils.
         groups: named lists, such as models by rank.
         names: the holes that have a name, and what they are.
+        section: the names under `holes`.
         used: the names that something refers to.
     """
 
@@ -61,6 +64,7 @@ class Template:
     requires: tuple[Expression, ...]
     groups: dict[str, list[Json]]
     names: dict[str, Node]
+    section: tuple[str, ...]
     used: frozenset[str]
     where: Where
 
@@ -96,13 +100,14 @@ class _Reader:
     given_groups: Mapping[str, Sequence[Json]]
     groups: dict[str, list[Json]] = field(default_factory=dict)
     names: dict[str, Node] = field(default_factory=dict)
+    section: tuple[str, ...] = ()
     taken: set[str] = field(default_factory=set)
     bodies: list[Body] = field(default_factory=list)
     uses: list[_Use] = field(default_factory=list)
     edges: dict[str, set[str]] = field(default_factory=dict)
     inside: list[str] = field(default_factory=list)
     path: list[str] = field(default_factory=list)
-    each: int = 0
+    depth: int = 0
     later: list[Callable[[], None]] = field(default_factory=list)
 
     def fail(self, message: str, container: object, key: object = None) -> NoReturn:
@@ -114,7 +119,7 @@ class _Reader:
             self.fail("a space is an architecture with holes: `models` and `stages`", data)
         self.known(data, KEYS, "a space")
         if ("stages" in data) == ("nodes" in data):
-            self.fail("give either `stages` or `nodes`", data)
+            self.fail("give either `stages` or `nodes`", data, "nodes")
         root = Body()
         self.bodies = [root]
         self.read_groups(data)
@@ -124,7 +129,13 @@ class _Reader:
         requires = self.read_requires(data)
         self.resolve()
         used = frozenset(use.name for use in self.uses)
-        return Template(root, models, requires, self.groups, self.names, used, self.where)
+        for name in self.section:
+            if name not in used:
+                near = "it is used nowhere; refer to it by `!ref` or in a condition"
+                self.fail(f"the hole {name!r}: {near}", data["holes"], name)
+        return Template(
+            root, models, requires, self.groups, self.names, self.section, used, self.where
+        )
 
     def known(self, data: Mapping[Any, Json], keys: Sequence[str], what: str) -> None:
         for key in data:
@@ -146,14 +157,15 @@ class _Reader:
                 raise ConfigError(f"there is no group {name!r}{did_you_mean(name, self.groups)}")
 
     def no_holes(self, value: Json, what: str) -> None:
-        for tagged in _tagged(value):
+        for tagged in tagged_in(value):
             self.fail(f"{tagged.tag} cannot stand in {what}: nothing is chosen there", tagged)
 
     def named_holes(self, data: Json) -> None:
         found = data.get("holes") or {}
         if not isinstance(found, dict):
             self.fail("`holes` maps names to holes", data, "holes")
-        self.taken.update(str(name) for name in found)
+        self.section = tuple(map(str, found))
+        self.taken.update(self.section)
         for name, value in found.items():
             if not isinstance(value, Tagged) or value.tag == "!ref":
                 self.fail(f"{name!r} is a hole, such as `!int {{low: 1, high: 5}}`", found, name)
@@ -166,7 +178,7 @@ class _Reader:
             self.fail("`models` maps names to models", data, "models")
         read = {}
         for name, settings in models.items():
-            with _Step(self.path, str(name)):
+            with Step(self.path, str(name)):
                 read[name] = self.node(settings, models, name)
         return read
 
@@ -216,7 +228,7 @@ class _Reader:
         parts = []
         for index, item in enumerate(value):
             step = f"stage-{index + 1}" if not self.path else ""
-            with _Step(self.path, step):
+            with Step(self.path, step):
                 parts.append((index, self.node(item, value, index, entry=True)))
         return _mapped(parts, value)
 
@@ -227,24 +239,24 @@ class _Reader:
         for key, item in value.items():
             if key in skip:
                 continue
-            with _Step(self.path, "" if key in ("stages", "nodes", "architecture") else str(key)):
+            with Step(self.path, "" if key in ("stages", "nodes", "architecture") else str(key)):
                 parts.append((key, self.node(item, value, key)))
         return _mapped(parts, value, whole=not skip)
 
     def fixed(self, value: dict[Any, Json]) -> None:
         for key in FIXED:
-            for tagged in _tagged(value.get(key)):
+            for tagged in tagged_in(value.get(key)):
                 self.fail(f"{tagged.tag} cannot stand in {key!r}: nothing is chosen there", tagged)
 
     def entry(self, value: dict[Any, Json]) -> Any:
         """Read what stands in a list: a layer, with its `id`, `after` and `when`."""
         self.fixed(value)
         kinds = [str(key) for key in value if key not in (*FIXED, "when")]
-        with _Renamed(self.path, str(value.get("id") or ""), kinds):
+        with Entering(self.path, str(value.get("id") or ""), kinds):
             if "when" not in value:
                 return self.mapping(value)
             condition = self.condition(value["when"], self.where(value, "when"))
-            with _Inside(self.bodies) as body:
+            with Inside(self.bodies) as body:
                 body.node = self.mapping(value, skip=("when",))
             return When(condition, body)
 
@@ -257,7 +269,7 @@ class _Reader:
         full = tagged.tag == "!each" or "of" in settings or tagged.tag in ("!int", "!float")
         named = self.named(tagged, settings if full else {}, given)
         condition = None
-        with _Step(self.inside, named if named in self.taken else ""):
+        with Step(self.inside, named if named in self.taken else ""):
             if full and "when" in settings:
                 where = self.where(settings, "when")
                 condition = self.condition(settings["when"], where)
@@ -281,23 +293,24 @@ class _Reader:
                 self.fail(f"the name {name!r} is given twice", settings, "name")
         else:
             name = ".".join(filter(None, self.path)) or self.default(tagged)
-            if re.fullmatch(r"stage-\d+", name) and tagged.tag in ("!maybe", "!each", "!repeat"):
+            if re.fullmatch(r"stage-\d+", name) and tagged.tag != "!choice":
                 name = self.default(tagged)
             name = unique(name, self.taken)
         self.taken.add(name)
         return str(name)
 
     def default(self, tagged: Tagged) -> str:
+        """Return what a hole is called whose place says nothing."""
         value = tagged.value
+        of = value.get("of", value) if isinstance(value, dict) else value
         if tagged.tag == "!maybe":
-            return str(label(value.get("of", value) if isinstance(value, dict) else value))
-        if tagged.tag == "!each" and isinstance(value, dict):
-            of = value.get("of")
-            if isinstance(of, str):
-                return of
-            if isinstance(of, Tagged):
-                inner = of.value.get("name") if isinstance(of.value, dict) else of.value
-                return f"each-{inner}" if isinstance(inner, str) else "each"
+            return str(label(of))
+        if tagged.tag == "!subset" and isinstance(of, str):
+            return of
+        if tagged.tag == "!each":
+            inner = of.value if isinstance(of, Tagged) else of
+            inner = inner.get("name", inner.get("of")) if isinstance(inner, dict) else inner
+            return f"each-{inner}" if isinstance(inner, str) else "each"
         return tagged.tag[1:]
 
     def check_name(self, name: Json, container: object, key: object) -> None:
@@ -312,7 +325,7 @@ class _Reader:
         if not isinstance(name, str) or not name:
             self.fail("!ref takes the name of a hole: `!ref samples`", tagged)
         if name == ITEM:
-            if not self.each:
+            if not self.depth:
                 self.fail("`!ref item` stands inside the `do` of an !each", tagged)
             return Item()
         self.use(name, tagged.where)
@@ -367,6 +380,8 @@ class _Reader:
         if settings is not None:
             self.known(settings, ("of", "name", "when"), "!choice")
             of = settings["of"]
+        elif not isinstance(of, list):
+            self.fail("!choice takes a list, or `{of: options}`", tagged)
         options = self.options(of, tagged)
         named = isinstance(of, dict)
         levels = [text if named or not _scalar(value) else value for text, value in options]
@@ -374,7 +389,7 @@ class _Reader:
             self.fail("an option stands there twice", tagged)
         bodies = []
         for _, option in options:
-            with _Inside(self.bodies) as body:
+            with Inside(self.bodies) as body:
                 body.node = self.node(option, of, None, entry=True)
             bodies.append(body)
         return Choice(choice_column(name, levels), bodies)
@@ -400,6 +415,8 @@ class _Reader:
             keys = ("of", "min", "max", "sizes", "take", "name", "when")
             self.known(settings, keys, "!subset")
             of = settings["of"]
+        elif not isinstance(of, list):
+            self.fail("!subset takes a list, or `{of: items}`", tagged)
         settings = settings or {}
         items = self.options(of, tagged)
         self.no_holes([item for _, item in items], "an item of !subset")
@@ -430,7 +447,7 @@ class _Reader:
     def count(self, settings: dict[Any, Json], key: str, default: int) -> int:
         value = settings.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.fail(f"{key} is a whole number from 0, got {_shown(value)}", settings, key)
+            self.fail(f"{key} is a whole number from 0, got {shown(value)}", settings, key)
         return value
 
     def maybe(self, tagged: Tagged, settings: dict[Any, Json] | None, name: str) -> Node:
@@ -440,7 +457,7 @@ class _Reader:
             of = settings["of"]
         if of in (None, "", []):
             self.fail("!maybe takes what may be there, such as `!maybe {critique: …}`", tagged)
-        with _Inside(self.bodies) as body:
+        with Inside(self.bodies) as body:
             body.node = self.node(of, tagged, None, entry=True)
         return Maybe(name, body)
 
@@ -449,7 +466,7 @@ class _Reader:
             self.fail("!repeat takes `{of: [stages], min: 0, max: 3}`", tagged)
         self.known(settings, ("of", "min", "max", "times", "name", "when"), "!repeat")
         times = self.times(settings, name, tagged)
-        with _Inside(self.bodies) as body, _Step(self.path, "", clear=True):
+        with Inside(self.bodies) as body, Step(self.path, "", clear=True):
             body.node = self.node(settings["of"], settings, "of", entry=True)
         made = Repeat(name, times, 0, body)
         self.later.append(lambda: self.settle(made, tagged))
@@ -465,7 +482,7 @@ class _Reader:
             self.fail("give either `times`, or `min` and `max`", settings, "times")
         value = settings["times"]
         if isinstance(value, Tagged):
-            with _Step(self.path, name, clear=True):
+            with Step(self.path, name, clear=True):
                 return self.node(value, settings, "times")
         return self.count(settings, "times", 0)
 
@@ -494,10 +511,10 @@ class _Reader:
             items = self.options(of, tagged)
             self.no_holes([item for _, item in items], "`of` of !each")
             node, labels = [item for _, item in items], [text for text, _ in items]
-        self.each += 1
-        with _Inside(self.bodies) as body, _Step(self.path, "", clear=True):
+        self.depth += 1
+        with Inside(self.bodies) as body, Step(self.path, "", clear=True):
             body.node = self.node(settings["do"], settings, "do", entry=True)
-        self.each -= 1
+        self.depth -= 1
         made = Each(name, node, labels, body)
         self.later.append(lambda: self.label(made, tagged))
         return made
@@ -535,7 +552,9 @@ class _Reader:
             if name in trail:
                 circle = " > ".join((*trail[trail.index(name) :], name))
                 where = next(use.where for use in self.uses if use.name == name)
-                raise ConfigError(f"the holes refer to each other in a circle: {circle}", where=where)
+                raise ConfigError(
+                    f"the holes refer to each other in a circle: {circle}", where=where
+                )
             if name not in done:
                 for other in sorted(self.edges.get(name, ())):
                     visit(other, (*trail, name))
@@ -545,53 +564,6 @@ class _Reader:
             visit(name, ())
 
 
-class _Step:
-    """One more part on a path, for as long as it is entered."""
-
-    def __init__(self, path: list[str], step: str, *, clear: bool = False) -> None:
-        self.path, self.step, self.clear = path, step, clear
-
-    def __enter__(self) -> None:
-        self.before = list(self.path)
-        if self.clear:
-            self.path.clear()
-        if self.step:
-            self.path.append(self.step)
-
-    def __exit__(self, *_: object) -> None:
-        self.path[:] = self.before
-
-
-class _Renamed(_Step):
-    """The path of an entry: its id, or its layer, without the stage's number."""
-
-    def __init__(self, path: list[str], id_: str, kinds: Sequence[str]) -> None:
-        super().__init__(path, id_)
-        self.kinds = kinds
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        if self.kinds and self.path and re.fullmatch(r"stage-\d+", self.path[0]):
-            self.path.pop(0)
-
-
-class _Inside:
-    """A body of its own: names in it are not seen outside."""
-
-    def __init__(self, bodies: list[Body]) -> None:
-        self.bodies, self.body = bodies, Body()
-
-    def __enter__(self) -> Body:
-        self.bodies.append(self.body)
-        return self.body
-
-    def __exit__(self, *_: object) -> None:
-        self.bodies.pop()
-
-
-TAGS = ("!choice", "!each", "!float", "!int", "!maybe", "!ref", "!repeat", "!subset")
-
-
 def _mapped(parts: list[tuple[Any, Any]], source: Any, *, whole: bool = True) -> Any:
     """Return the mapping or list itself where it has no hole inside."""
     if whole and not any(isinstance(part, Node) for _, part in parts):
@@ -599,41 +571,5 @@ def _mapped(parts: list[tuple[Any, Any]], source: Any, *, whole: bool = True) ->
     return Mapped(parts, source)
 
 
-def _tagged(value: Json) -> Iterator[Tagged]:
-    if isinstance(value, Tagged):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tagged(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tagged(item)
-
-
 def _scalar(value: Json) -> bool:
     return value is None or isinstance(value, (str, int, float, bool))
-
-
-def _shown(value: object) -> str:
-    return value.tag if isinstance(value, Tagged) else repr(value)
-
-
-def label(value: Json) -> Json:
-    """Return what an option is called where the file gives it no name.
-
-    >>> label({"fuse": {"model": "strong"}}), label([]), label(["vote", "best"])
-    ('fuse', 'none', 'vote+best')
-    """
-    match value:
-        case Tagged(tag=tag, value=inner):
-            return inner if tag == "!ref" else f"{tag[1:]} {label(inner)}"
-        case None | []:
-            return "none"
-        case list():
-            return "+".join(str(label(item)) for item in value)
-        case dict():
-            kinds = [str(key) for key in value if key not in ("id", "after", "when")]
-            if isinstance(value.get("model"), str):
-                return value["model"]
-            return str(value.get("id") or (kinds[0] if kinds else "none"))
-    return value

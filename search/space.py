@@ -188,12 +188,15 @@ class TemplateSpace(Space):
     def columns(self) -> tuple[Column, ...]:
         """All holes, in the order of the file."""
         found: dict[str, Column] = {}
-        parts = [hole for hole in self.template.body.holes.values()]
-        for part in [*parts, self.template.body.node, *self.template.models.values()]:
+        template = self.template
+        section = [template.names[name] for name in template.section]
+        for part in [*section, template.body.node, *template.models.values()]:
             for column in columns(part):
                 found.setdefault(column.name, column)
                 if len(found) > MOST_COLUMNS:
-                    raise ConfigError(f"a space has at most {MOST_COLUMNS:,} holes, repeats included")
+                    raise ConfigError(
+                        f"a space has at most {MOST_COLUMNS:,} holes, repeats included"
+                    )
         return tuple(found.values())
 
     def ranked(self, groups: Mapping[str, Sequence[Json]]) -> Space:
@@ -202,17 +205,17 @@ class TemplateSpace(Space):
 
     def fill(self, trial: Trial) -> Json:
         """Return the mapping of models and stages (or nodes) that a trial decides on."""
-        return self._filled(trial)[0]
+        return self.fill_with(self._filling(trial))
 
-    def _filled(self, trial: Trial) -> tuple[Json, Filling]:
-        filling = Filling(self.template.body, self.template.requires, trial)
-        return self.fill_with(filling), filling
+    def _filling(self, trial: Trial, *, located: bool = False) -> Filling:
+        return Filling(self.template.body, self.template.requires, trial, located=located)
 
     def fill_with(self, filling: Filling) -> Json:
         """Return the mapping of models and stages (or nodes) that a filling makes."""
         filled = filling.fill()
         data = {**filled, "models": self._models(filled, filling)}
-        filling.origins[id(data)] = filling.origins[id(filled)]
+        if filling.located:
+            filling.origins[id(data)] = filling.origins[id(filled)]
         filling.finish()
         return data
 
@@ -229,7 +232,8 @@ class TemplateSpace(Space):
 
     def built(self, trial: Trial) -> Architecture:
         """Return the architecture that a trial decides on."""
-        data, filling = self._filled(trial)
+        filling = self._filling(trial, located=True)
+        data = self.fill_with(filling)
 
         def where(container: object, key: object = None) -> str:
             source, keys = filling.origins.get(id(container), (container, {}))
@@ -237,7 +241,8 @@ class TemplateSpace(Space):
 
         try:
             if "stages" not in data and "nodes" not in data:
-                raise ConfigError("nothing is left of the stages")
+                place = where(data, self.template.body.node.parts[0][0])
+                raise ConfigError("nothing is left of the stages", where=place)
             return parse(data, where)
         except ConfigError as error:
             raise illegal(error, trial) from None

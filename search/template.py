@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from archon.search.expressions import ABSENT, Expression
@@ -52,10 +53,18 @@ class Body:
     Attributes:
         node: what it is filled to.
         holes: those of this body, not of bodies inside it, by the name that `!ref` uses.
+        made: what it was filled to before, by the values of all that is open in it.
     """
 
     node: Any = None
     holes: dict[str, Node] = field(default_factory=dict)
+    made: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+
+    @cached_property
+    def refs(self) -> tuple[str, ...] | None:
+        """The names it refers to, if these and `!ref item` are all that is open in it."""
+        names: set[str] = set()
+        return tuple(names) if _decides_nothing(self.node, names) else None
 
 
 @dataclass(eq=False)
@@ -180,12 +189,20 @@ class Filling:
         requires: conditions on the holes of the root; each is looked at as soon as all of its
             holes are decided.
         trial: decides.
+        located: whether `origins` is wanted.
+
+    Attributes:
+        origins: by id of a new container, the one of the file that it was made from, and for each
+            of its keys the key there.
 
     Raises:
         Infeasible: when a requirement is broken.
     """
 
-    def __init__(self, root: Body, requires: Sequence[Expression], trial: Trial) -> None:
+    def __init__(
+        self, root: Body, requires: Sequence[Expression], trial: Trial, *, located: bool = False
+    ) -> None:
+        self.located = located
         self.root = _Scope(root, None, "")
         self.trial = trial
         self.waiting = list(requires)
@@ -204,16 +221,15 @@ class Filling:
 
     def value(self, node: Any, scope: _Scope) -> Any:
         """Return what a node stands for: plain data, or `ABSENT`."""
-        match node:
-            case Mapped():
-                return self._mapped(node, scope)
-            case Item():
-                return scope.item
-            case Ref(name=name):
-                return self._named(name, scope)[0]
-            case Number() | Choice() | Subset() | Maybe() | Repeat() | Each() | When():
-                return self._hole(node, scope)[0]
-        return node
+        if not isinstance(node, Node):
+            return node
+        if isinstance(node, Mapped):
+            return self._mapped(node, scope)
+        if isinstance(node, Item):
+            return scope.item
+        if isinstance(node, Ref):
+            return self._named(node.name, scope)[0]
+        return self._hole(node, scope)[0]
 
     def _mapped(self, node: Mapped, scope: _Scope) -> Any:
         if isinstance(node.source, list):
@@ -223,7 +239,8 @@ class Filling:
             value = self.value(part, scope) if isinstance(part, Node) else part
             if value is not ABSENT and value is not _EMPTIED:
                 made[key] = value
-        self.origins[id(made)] = (node.source, {})
+        if self.located:
+            self.origins[id(made)] = (node.source, {})
         return made
 
     def _listed(self, node: Mapped, scope: _Scope) -> Any:
@@ -243,7 +260,8 @@ class Filling:
                 made.append(one)
         if not made:
             return _EMPTIED
-        self.origins[id(made)] = (node.source, places)
+        if self.located:
+            self.origins[id(made)] = (node.source, places)
         return made
 
     def _named(self, name: str, scope: _Scope) -> tuple[Any, Any]:
@@ -289,10 +307,18 @@ class Filling:
         raise AssertionError(node)
 
     def _inside(self, body: Body, scope: _Scope, prefix: str = "", item: Any = None) -> Any:
-        inner = _Scope(
-            body, scope, prefix or scope.prefix, scope.item if item is None else item
-        )
-        return self.value(body.node, inner)
+        inner = _Scope(body, scope, prefix or scope.prefix, scope.item if item is None else item)
+        if body.refs is None or self.located:
+            return self.value(body.node, inner)
+        values = tuple(self._named(name, inner)[0] for name in body.refs)
+        if not all(value is None or isinstance(value, (str, int, float)) for value in values):
+            return self.value(body.node, inner)
+        # Walks fill the same part with the same values again and again. The items are those of
+        # the file, so that their ids stay their own.
+        key = (id(inner.item), *((type(value), value) for value in values))
+        if key not in body.made:
+            body.made[key] = self.value(body.node, inner)
+        return body.made[key]
 
     def _seen_of(self, node: Any, scope: _Scope) -> tuple[Any, Any]:
         if isinstance(node, Ref):
@@ -342,6 +368,16 @@ class Filling:
             raise Infeasible
 
 
+def _decides_nothing(node: Any, names: set[str]) -> bool:
+    """Whether a node has no hole of its own; adds the names that it refers to."""
+    if isinstance(node, Ref):
+        names.add(node.name)
+        return True
+    if isinstance(node, Mapped):
+        return all(_decides_nothing(part, names) for _, part in node.parts)
+    return isinstance(node, Item) or not isinstance(node, Node)
+
+
 def _extend(made: list[Any], value: Any) -> None:
     if isinstance(value, list):
         made.extend(value)
@@ -388,4 +424,3 @@ def _subset_columns(node: Subset, name: str) -> Iterator[Column]:
     if node.take == "ordered":
         for position in range(1, max(node.sizes) + 1):
             yield Column(f"{name}[{position}]", "categorical", tuple(node.labels))
-
