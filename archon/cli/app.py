@@ -27,6 +27,7 @@ from archon.cli import (
     running,
     sampling,
     schema,
+    searching,
     showing,
     starter,
 )
@@ -85,6 +86,7 @@ app.command("plan")(planning.plan)
 app.command("show")(showing.show)
 app.command("eval")(evaluating.evaluate)
 app.command("compare")(comparing.compare)
+app.command("search")(searching.search)
 app.command("sample")(sampling.sample)
 app.command("curves")(curves.curves)
 app.command("report")(reporting.report)
