@@ -203,11 +203,16 @@ def load(path: str | Path) -> Architecture:
 
 def _original(path: Path) -> Architecture | None:
     """Return the architecture of a JSON file of the original Archon; None if it is none."""
-    from archon.original import import_document, is_original, read_document
+    from archon.original import import_document, is_original, is_search, read_document
 
     if not path.exists():
         return None  # the error for that looks for files nearby
     document, _ = read_document(path)
+    if is_search(document.data):
+        raise ConfigError(
+            "this is a search configuration of the original, no architecture; `archon import`"
+            " makes a search file of it", where=str(path),
+        )  # fmt: skip
     return import_document(document).architecture if is_original(document.data) else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ from archon.cli import common
 from archon.errors import ConfigError
 
 if TYPE_CHECKING:
-    from archon.original import Choices, Imported
+    from archon.original import Choices, Imported, ImportedSearch
     from archon.original.folders import Tried
     from archon.types import Json
 
@@ -56,7 +56,7 @@ def import_(
     ] = False,
     as_json: common.AsJson = False,
 ) -> None:
-    """Turn architectures of the original Archon into YAML.
+    """Turn architectures and search configurations of the original Archon into YAML.
 
     One file goes to stdout unless --out names a folder. In a folder every JSON file is tried;
     what cannot be imported is listed at the end, and the exit code is 2.
@@ -81,7 +81,7 @@ def import_(
     elif path.is_dir():
         _print_folder(path, tried)
     else:
-        _print_file(path, tried.imported[path], target, check)
+        _print_file(path, tried, target, check)
     if tried.failed:
         raise typer.Exit(2)
 
@@ -96,7 +96,7 @@ class _Target:
         self.folder = path if path.is_dir() else path.parent
         self.written: dict[Path, Path] = {}
 
-    def keep(self, path: Path, imported: Imported) -> None:
+    def keep(self, path: Path, imported: Imported | ImportedSearch) -> None:
         """Write one import; a file that says the same already stays as it is.
 
         Raises:
@@ -134,13 +134,19 @@ def _map(path: Path | None) -> dict[str, Json]:
 
 
 def _file(path: Path, choices: Choices, target: _Target | None) -> Tried:
-    from archon.original import import_file
-    from archon.original.folders import Tried
+    from archon.original import import_document, read_document
+    from archon.original.folders import try_all
 
-    imported = import_file(path, choices)
-    if target is not None:
-        target.keep(path, imported)
-    return Tried({path: imported})
+    tried = try_all([path], choices, target.keep if target else _keep_nothing)
+    for error in tried.failed.values():
+        raise error
+    if tried.skipped:
+        import_document(read_document(path)[0])  # says what it should be
+    return tried
+
+
+def _keep_nothing(path: Path, imported: Imported | ImportedSearch) -> None:
+    """Write nothing."""
 
 
 def _folder(path: Path, choices: Choices, target: _Target | None) -> Tried:
@@ -156,8 +162,8 @@ def _folder(path: Path, choices: Choices, target: _Target | None) -> Tried:
     shown: Iterable[Path] = files
     if sys.stderr.isatty():
         shown = track(files, "importing", console=common.console(err=True), transient=True)
-    tried = try_all(shown, choices, target.keep if target else lambda path, imported: None)
-    if not tried.imported and not tried.failed:
+    tried = try_all(shown, choices, target.keep if target else _keep_nothing)
+    if not tried.imported and not tried.searches and not tried.failed:
         raise ConfigError(
             f"none of {len(files)} JSON files is an architecture of the original"
             " (none has `layers`)", where=str(path),
@@ -178,18 +184,23 @@ def _data(tried: Tried, target: _Target | None) -> Json:
         {**one.to_json(), "written": str(written[path]) if path in written else None}
         for path, one in tried.imported.items()
     ]
+    searches = [
+        {**found.to_json(), "written": str(written[path]) if path in written else None}
+        for path, found in tried.searches.items()
+    ]
     failed = [{"file": str(path), "error": str(error)} for path, error in tried.failed.items()]
     skipped = [str(path) for path in tried.skipped]
-    return {"imported": imported, "failed": failed, "skipped": skipped}
+    return {"imported": imported, "searches": searches, "failed": failed, "skipped": skipped}
 
 
-def _print_file(path: Path, imported: Imported, target: _Target | None, check: bool) -> None:
+def _print_file(path: Path, tried: Tried, target: _Target | None, check: bool) -> None:
+    imported: Imported | ImportedSearch = tried.imported.get(path) or tried.searches[path]
     for remark in imported.remarks:
         typer.echo(f"archon: {path}: {remark}", err=True)
     if target is not None:
         typer.echo(f"archon: wrote {target.written[path]}", err=True)
     elif check:
-        _print_table([imported], path.parent)
+        _print_table(tried.imported.values(), path.parent)
     else:
         typer.echo(imported.yaml, nl=False)
 
@@ -199,12 +210,16 @@ def _print_folder(path: Path, tried: Tried) -> None:
     for text, count in _common_remarks(tried.imported.values()).most_common():
         files = "1 file" if count == 1 else f"{count} files"
         typer.echo(f"archon: {files}: {text}", err=True)
+    for file, found in tried.searches.items():
+        for remark in found.remarks:
+            typer.echo(f"archon: {file}: {remark}", err=True)
     for error in tried.failed.values():
         typer.echo(f"archon: {error}", err=True)
     for skipped in tried.skipped:
         typer.echo(f"archon: {skipped}: skipped, it has no `layers`", err=True)
     counts = {
         "imported": len(tried.imported),
+        "search configurations imported": len(tried.searches),
         "failed": len(tried.failed),
         "skipped": len(tried.skipped),
     }
@@ -224,7 +239,9 @@ def _common_remarks(imports: Iterable[Imported]) -> Counter[str]:
     return texts
 
 
-def _print_table(imports: Iterable[Imported], folder: Path) -> None:
+def _print_table(imports: Collection[Imported], folder: Path) -> None:
+    if not imports:
+        return
     table = common.table("file", "name", "layers", "digest", "calls", "remarks", left=4)
     for imported in imports:
         architecture = imported.architecture

@@ -10,8 +10,9 @@ from archon.errors import ConfigError
 from archon.original.choices import Choices
 from archon.original.components import is_original
 from archon.original.importing import Imported, import_document, read_document
+from archon.original.searching import ImportedSearch, import_search, is_search
 
-__all__ = ["Tried", "json_files", "try_all", "yaml_path"]
+__all__ = ["Keep", "Tried", "json_files", "try_all", "yaml_path"]
 
 
 @dataclass
@@ -20,11 +21,13 @@ class Tried:
 
     Attributes:
         imported: by file.
+        searches: search configurations, by file.
         failed: files that should be architectures, or are not JSON, with the error.
         skipped: other JSON files.
     """
 
     imported: dict[Path, Imported] = field(default_factory=dict)
+    searches: dict[Path, ImportedSearch] = field(default_factory=dict)
     failed: dict[Path, ConfigError] = field(default_factory=dict)
     skipped: list[Path] = field(default_factory=list)
 
@@ -39,9 +42,10 @@ def _hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def try_all(
-    files: Iterable[Path], choices: Choices, keep: Callable[[Path, Imported], None]
-) -> Tried:
+Keep = Callable[[Path, Imported | ImportedSearch], None]
+
+
+def try_all(files: Iterable[Path], choices: Choices, keep: Keep) -> Tried:
     """Import each file.
 
     Args:
@@ -52,17 +56,24 @@ def try_all(
     tried = Tried()
     for path in files:
         try:
-            document, fixes = read_document(path, repair=choices.repair)
-            if not is_original(document.data):
-                tried.skipped.append(path)
-                continue
-            imported = import_document(document, choices, fixes)
-            keep(path, imported)
+            _try(path, choices, keep, tried)
         except ConfigError as error:
             tried.failed[path] = error
-        else:
-            tried.imported[path] = imported
     return tried
+
+
+def _try(path: Path, choices: Choices, keep: Keep, tried: Tried) -> None:
+    document, fixes = read_document(path, repair=choices.repair)
+    if is_search(document.data):
+        found = import_search(document, choices)
+        keep(path, found)
+        tried.searches[path] = found
+    elif is_original(document.data):
+        imported = import_document(document, choices, fixes)
+        keep(path, imported)
+        tried.imported[path] = imported
+    else:
+        tried.skipped.append(path)
 
 
 def yaml_path(path: Path, folder: Path, out: Path) -> Path:

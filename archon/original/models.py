@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from archon.backends import BACKENDS
 from archon.backends.prices import most_tokens
+from archon.base.places import unique
 from archon.errors import ConfigError, did_you_mean
 from archon.model import Model
 from archon.original.choices import Choices
@@ -15,7 +16,7 @@ from archon.original.components import Component
 from archon.original.retired import RETIRED
 from archon.types import Json
 
-__all__ = ["Translated", "translated"]
+__all__ = ["Translated", "short_name", "translated"]
 
 PROVIDERS: Mapping[str, str] = {
     "Together_API": "together_ai/",
@@ -90,6 +91,12 @@ def translated(component: Component, choices: Choices) -> Translated:
     was = name if other != name else ""
     retired = bool(was) and not choices.all_models and RETIRED.get(was) == other
     return Translated({"model": other, **settings, **given}, source, was, retired, tuple(remarks))
+
+
+def short_name(name: str, taken: Mapping[str, object]) -> str:
+    """Return what a model is called in a file where some names are taken."""
+    last = re.sub(r"[^a-z0-9]+", "-", name.rpartition("/")[2].lower()).strip("-")
+    return unique(last or "model", taken)
 
 
 def _named(component: Component) -> tuple[str, dict[str, Json]]:

@@ -6,14 +6,12 @@ whether critiques are attached to them, and whether tests stand in the question.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from archon.base.places import unique
 from archon.original.choices import Choices
 from archon.original.components import Component, Original
-from archon.original.models import Translated, translated
+from archon.original.models import Translated, short_name, translated
 from archon.original.remarks import Remarks
 from archon.types import Json
 
@@ -162,9 +160,7 @@ class _Translating:
         for name, known in self.made.models.items():
             if known == settings:
                 return name
-        last = str(settings["model"]).rpartition("/")[2].lower()
-        short = re.sub(r"[^a-z0-9]+", "-", last).strip("-")
-        name = unique(short or "model", self.made.models)
+        name = short_name(str(settings["model"]), self.made.models)
         self.made.models[name] = settings
         self.made.places[id(settings)] = component.where
         instead = "in place of " if made.was else ""

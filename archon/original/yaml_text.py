@@ -10,7 +10,7 @@ import yaml
 from archon.original.translating import Translation
 from archon.types import Json
 
-__all__ = ["yaml_text"]
+__all__ = ["commented", "flow", "yaml_text"]
 
 _WIDE = 1 << 20
 
@@ -42,7 +42,7 @@ def yaml_text(
         *_block({"name": name}),
         *_block({"metadata": dict(metadata)}),
         "models:",
-        *(_commented(f"  {_flow(short)}: {_flow(settings)}", made.comments.get(id(settings), ""))
+        *(commented(f"  {flow(short)}: {flow(settings)}", made.comments.get(id(settings), ""))
           for short, settings in made.models.items()),
         "stages:",
         *(line for stage in made.stages for line in _stage(stage, made.comments)),
@@ -55,14 +55,15 @@ def _stage(stage: Json, comments: Mapping[int, str]) -> Iterator[str]:
     for i, entry in enumerate(entries):
         [(kind, settings)] = entry.items()
         front = "  - " if len(entries) == 1 else "  - - " if i == 0 else "    - "
-        yield _commented(f"{front}{kind}: {_flow(settings)}", comments.get(id(entry), ""))
+        yield commented(f"{front}{kind}: {flow(settings)}", comments.get(id(entry), ""))
 
 
-def _commented(line: str, comment: str) -> str:
+def commented(line: str, comment: str) -> str:
+    """Return a line with a comment behind it, where there is one to make."""
     return f"{line}  # {_plain(comment)}" if comment else line
 
 
-def _flow(value: Json) -> str:
+def flow(value: Json) -> str:
     """Return a value on one line."""
     text = _dumped(value, default_flow_style=True).strip()
     return text.removesuffix("\n...") if not isinstance(value, (dict, list)) else text

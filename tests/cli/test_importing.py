@@ -158,3 +158,17 @@ def test_every_command_takes_the_file_and_says_what_is_odd_once(archon: Archon) 
         assert result.stderr.count("`top_k` of a generator has no effect") == 1, command
     plan = json.loads(archon("plan", "odd.json", "--json").stdout)
     assert plan["total"]["calls"] == 2
+
+
+def test_a_search_configuration_becomes_a_search_file(archon: Archon) -> None:
+    write(Path(), "in/one.json", text_of([component("generator", "words", "fake")]))
+    config = {
+        "models_available": ["one.json"], "model_top_k_choices": [1], "benchmark": "mt_bench",
+        "fuser_layer_1_choices": [0, 1], "maximum_inference_calls": 9,
+    }  # fmt: skip
+    write(Path(), "in/search.json", json.dumps(config))
+    result = archon("import", "in", "--out", "out")
+    assert result.stderr.endswith("archon: 1 imported, 1 search configurations imported\n")
+    assert "architectures: 2" in archon("search", "out/search.yaml", "--count").stdout
+    alone = archon("import", "in/search.json")
+    assert alone.stdout == Path("out/search.yaml").read_text()
