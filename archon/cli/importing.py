@@ -201,6 +201,8 @@ def _print_file(path: Path, tried: Tried, target: _Target | None, check: bool) -
         typer.echo(f"archon: wrote {target.written[path]}", err=True)
     elif check:
         _print_table(tried.imported.values(), path.parent)
+        if tried.searches:
+            typer.echo(f"{path}: a search configuration, which imports")
     else:
         typer.echo(imported.yaml, nl=False)
 

@@ -139,6 +139,7 @@ def test_an_answer_cannot_bring_a_mark_of_its_own(folder: Path) -> None:
     assert marked == pytest.approx(plain, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_long_question_loses_its_end_and_still_scores(folder: Path) -> None:
     found = scores(f"local/{folder}", "yes " * 3000, "no", question="the sum " * 3000)
     assert all(0 <= score <= 1 for score in found)

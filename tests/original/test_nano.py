@@ -51,9 +51,6 @@ SHAPES: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
-QUICK = "1Gx6 > R(PairRM,k3) > 1F"
-
-
 @pytest.fixture(scope="module")
 def session() -> Iterator[archon.Session]:
     """One session for all, so that the weights are read once."""
@@ -61,9 +58,8 @@ def session() -> Iterator[archon.Session]:
         yield session
 
 
-@pytest.mark.parametrize(
-    "shape", [pytest.param(s, marks=[pytest.mark.slow] * (s != QUICK), id=s) for s in SHAPES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", SHAPES)
 def test_it_runs_on_real_weights(shape: str, session: archon.Session) -> None:
     what = imported(*SHAPES[shape], choices=Choices(all_models="local/nano"))
     assert what.shape == shape
