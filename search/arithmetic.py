@@ -126,6 +126,7 @@ class _Counting(Filling):
         super().__init__(space.template.body, space.template.requires, trial)
         self.closed = closed
         self.weight = 1
+        self.remembers = False  # what is left out here must not be taken for what is made
 
     def value(self, node: Any, scope: Any) -> Any:
         """Return a node's value; of a closed one, nothing."""

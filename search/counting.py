@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Count", "Estimate", "count"]
 
-SAMPLE = 2000
+SAMPLE = 1000
 """Assignments that a large space is estimated from."""
 Z = 1.959963984540054
 

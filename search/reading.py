@@ -142,10 +142,14 @@ class _Reader:
             if key not in keys:
                 self.fail(f"unknown key {key!r} in {what}{did_you_mean(str(key), keys)}", data, key)
 
+    def section_of(self, data: dict[Any, Json], key: str, what: str) -> dict[Any, Json]:
+        found = data.get(key)
+        if found is not None and not isinstance(found, dict):
+            self.fail(f"`{key}` maps names to {what}", data, key)
+        return found or {}
+
     def read_groups(self, data: Json) -> None:
-        found = data.get("groups") or {}
-        if not isinstance(found, dict):
-            self.fail("`groups` maps names to lists", data, "groups")
+        found = self.section_of(data, "groups", "lists")
         for name, items in found.items():
             items = list(self.given_groups.get(name, items if isinstance(items, list) else ()))
             if not items:
@@ -161,9 +165,7 @@ class _Reader:
             self.fail(f"{tagged.tag} cannot stand in {what}: nothing is chosen there", tagged)
 
     def named_holes(self, data: Json) -> None:
-        found = data.get("holes") or {}
-        if not isinstance(found, dict):
-            self.fail("`holes` maps names to holes", data, "holes")
+        found = self.section_of(data, "holes", "holes")
         self.section = tuple(map(str, found))
         self.taken.update(self.section)
         for name, value in found.items():
@@ -173,9 +175,7 @@ class _Reader:
             self.hole(value, given=str(name))
 
     def read_models(self, data: Json) -> dict[str, Any]:
-        models = data.get("models") or {}
-        if not isinstance(models, dict):
-            self.fail("`models` maps names to models", data, "models")
+        models = self.section_of(data, "models", "models")
         read = {}
         for name, settings in models.items():
             with Step(self.path, str(name)):
@@ -190,7 +190,7 @@ class _Reader:
         return Mapped([(key, self.node(items, data, key))], data)
 
     def read_requires(self, data: Json) -> tuple[Expression, ...]:
-        lines = data.get("require") or []
+        lines = data.get("require", [])
         single = isinstance(lines, str)
         if not (single or (isinstance(lines, list) and all(isinstance(x, str) for x in lines))):
             self.fail("`require` is a condition or a list of them", data, "require")
@@ -380,8 +380,8 @@ class _Reader:
         if settings is not None:
             self.known(settings, ("of", "name", "when"), "!choice")
             of = settings["of"]
-        elif not isinstance(of, list):
-            self.fail("!choice takes a list, or `{of: options}`", tagged)
+        elif isinstance(of, dict):
+            self.fail("!choice takes a list, a group, or `{of: options}`", tagged)
         options = self.options(of, tagged)
         named = isinstance(of, dict)
         levels = [text if named or not _scalar(value) else value for text, value in options]
@@ -415,8 +415,8 @@ class _Reader:
             keys = ("of", "min", "max", "sizes", "take", "name", "when")
             self.known(settings, keys, "!subset")
             of = settings["of"]
-        elif not isinstance(of, list):
-            self.fail("!subset takes a list, or `{of: items}`", tagged)
+        elif isinstance(of, dict):
+            self.fail("!subset takes a list, a group, or `{of: items}`", tagged)
         settings = settings or {}
         items = self.options(of, tagged)
         self.no_holes([item for _, item in items], "an item of !subset")

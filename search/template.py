@@ -203,6 +203,7 @@ class Filling:
         self, root: Body, requires: Sequence[Expression], trial: Trial, *, located: bool = False
     ) -> None:
         self.located = located
+        self.remembers = not located
         self.root = _Scope(root, None, "")
         self.trial = trial
         self.waiting = list(requires)
@@ -308,7 +309,7 @@ class Filling:
 
     def _inside(self, body: Body, scope: _Scope, prefix: str = "", item: Any = None) -> Any:
         inner = _Scope(body, scope, prefix or scope.prefix, scope.item if item is None else item)
-        if body.refs is None or self.located:
+        if body.refs is None or not self.remembers:
             return self.value(body.node, inner)
         values = tuple(self._named(name, inner)[0] for name in body.refs)
         if not all(value is None or isinstance(value, (str, int, float)) for value in values):

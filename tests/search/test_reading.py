@@ -26,7 +26,7 @@ def stages(*lines: str) -> str:
     [
         ("stages: [generate: {model: !chioce [a, b]}]", 4, "unknown tag '!chioce'; did you mean"),
         ("stages: [generate: {model: !choice []}]", 4, "!choice takes a list with at least one"),
-        ("stages: [generate: {model: !choice {off: [a]}}]", 4, "!choice takes a list, or"),
+        ("stages: [generate: {model: !choice {off: [a]}}]", 4, "!choice takes a list, a group"),
         ("stages: [generate: {model: !choice [a, a]}]", 4, "twice"),
         ("stages: [generate: {model: !choice {of: [a], min: 1}}]", 4, "unknown key 'min'"),
         ("stages: [generate: {samples: !int {low: 5, high: 1}}]", 4, "low is at most high"),
@@ -74,6 +74,8 @@ def stages(*lines: str) -> str:
         (f"{ONE}holes: {{x: !int {{low: 1, high: 2, when: x > 1}}}}", 5, "circle: x > x"),
         (f"{ONE}holes: {{x: !int [1, 2]}}", 5, "'x': it is used nowhere"),
         (f"{ONE}hloes: {{}}", 5, "did you mean 'holes'"),
+        (f"{ONE}require: false", 5, "`require` is a condition"),
+        (f"{ONE}holes: 0", 5, "`holes` maps names to holes"),
         ("stages: []", 4, "at least one layer"),
     ],
 )  # fmt: skip
