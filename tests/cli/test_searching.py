@@ -68,7 +68,11 @@ def test_a_large_space_is_estimated(archon: Archon) -> None:
 
 
 def test_a_space_without_an_end(archon: Archon) -> None:
-    Path("endless.yaml").write_text(SEARCH.replace("!choice [1, 2]", "1, prompt: x, reasks: !int [0, 2]").replace("model: fake/words,", "model: fake/words, temperature: !float [0, 1],"))
+    Path("endless.yaml").write_text(
+        SEARCH.replace("!choice [1, 2]", "1, prompt: x, reasks: !int [0, 2]").replace(
+            "model: fake/words,", "model: fake/words, temperature: !float [0, 1],"
+        )
+    )
     assert "assignments: no end" in archon("search", "endless.yaml", "--count").stdout
     found = data(archon("search", "endless.yaml", "--count", "--json"))
     assert found["holes"][-1] == {

@@ -97,7 +97,9 @@ def built(layers: list[Layer]) -> Architecture:
 
 def filters(layer: Layer) -> bool:
     """Whether replies decide which candidates go on, or a model is asked less than it might be."""
-    return layer.settings().get("keep") == 2 or isinstance(layer, Verify) and layer.keep == "passed"
+    return layer.settings().get("keep") == 2 or (
+        isinstance(layer, Verify) and layer.keep == "passed"
+    )
 
 
 @given(st.lists(st.lists(LAYER, max_size=3), min_size=2, max_size=4))

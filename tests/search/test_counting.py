@@ -42,14 +42,18 @@ LAYERS = st.one_of(
     st.just(tagged("!maybe", "vote")),
     st.just(tagged("!maybe", {"of": "vote", "when": "n == 1"})),
     st.just(
-        tagged("!each", {"of": tagged("!ref", "s"), "do": {"fuse": {"model": tagged("!ref", "item")}}})
+        tagged(
+            "!each", {"of": tagged("!ref", "s"), "do": {"fuse": {"model": tagged("!ref", "item")}}}
+        )
     ),
 )
 
 
 def wrapped(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(
-        st.lists(inner, min_size=1, max_size=3).map(lambda of: tagged("!choice", {"of": dict(enumerate(of))})),
+        st.lists(inner, min_size=1, max_size=3).map(
+            lambda of: tagged("!choice", {"of": dict(enumerate(of))})
+        ),
         inner.map(lambda of: tagged("!maybe", {"of": [of]})),
         st.builds(
             lambda of, most: tagged("!repeat", {"of": [of], "max": most}), inner, st.integers(0, 2)
@@ -58,7 +62,10 @@ def wrapped(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(
             lambda do, take: tagged(
                 "!each",
-                {"of": tagged("!subset", {"of": ["a", "b", "fake/c"], "max": 2, "take": take}), "do": do},
+                {
+                    "of": tagged("!subset", {"of": ["a", "b", "fake/c"], "max": 2, "take": take}),
+                    "do": do,
+                },
             ),
             inner,
             st.sampled_from(["any", "ordered", "first"]),
@@ -84,7 +91,10 @@ def drawn(stages: list[Any], requires: list[str]) -> TemplateSpace:
     return read_space(data)
 
 
-@given(STAGES, st.lists(st.sampled_from(["n == 1", "len(s) > 0", "m * n > 4 or b", "n > 5"]), max_size=2))
+@given(
+    STAGES,
+    st.lists(st.sampled_from(["n == 1", "len(s) > 0", "m * n > 4 or b", "n > 5"]), max_size=2),
+)
 def test_arithmetic_agrees_with_listing(stages: list[Any], requires: list[str]) -> None:
     space = drawn(stages, requires)
     listed = 0
@@ -201,7 +211,9 @@ def test_limits() -> None:
     found = space.count(limits=Budget(calls=4, tokens=10**6))
     assert found.fitting is not None
     assert found.fitting.to_json() == 4
-    with pytest.raises(ConfigError, match=r"nothing .* \(calls: the cheapest needs 1, the limit is 0\)"):
+    with pytest.raises(
+        ConfigError, match=r"nothing .* \(calls: the cheapest needs 1, the limit is 0\)"
+    ):
         space.count(limits=Budget(calls=0))
     priceless = "models: {x: {model: nobody/x, max_tokens: 5}, y: nobody/y}\n"
     unknown = space_of("stages: [generate: {model: !choice [x, y]}]\n", priceless)
@@ -212,7 +224,9 @@ def test_limits() -> None:
 
 
 def test_an_empty_space() -> None:
-    space = space_of("holes: {n: !int [1, 3]}\nrequire: n > 3\nstages: [generate: {model: a, samples: !ref n}]\n")
+    space = space_of(
+        "holes: {n: !int [1, 3]}\nrequire: n > 3\nstages: [generate: {model: a, samples: !ref n}]\n"
+    )
     with pytest.raises(ConfigError, match="the space is empty"):
         space.count()
 
@@ -232,7 +246,9 @@ def test_a_table_that_would_be_too_long() -> None:
 
 
 def test_the_numbers_of_a_table() -> None:
-    space = space_of("stages: [generate: {model: a, samples: !int [1, 4]}, fuse: {model: !choice [a, b]}]\n")
+    space = space_of(
+        "stages: [generate: {model: a, samples: !int [1, 4]}, fuse: {model: !choice [a, b]}]\n"
+    )
     table = space.table()
     # 4 draws, and for each number of them a fusion by each of two models
     assert (len(table), table.node_count) == (8, 4 + 4 * 2)
@@ -261,5 +277,8 @@ def test_yaml_is_what_the_drawn_spaces_are() -> None:
     """The spaces above are built past the YAML reader; one of them through it is the same."""
     text = "stages: [generate: {model: a, samples: !int {low: 1, high: 3}}]\nmodels: {a: fake/a}\n"
     source = Source(text, "x.yaml", ("!int",))
-    direct = {"models": {"a": "fake/a"}, "stages": [{"generate": {"model": "a", "samples": tagged("!int", {"low": 1, "high": 3})}}]}
+    direct = {
+        "models": {"a": "fake/a"},
+        "stages": [{"generate": {"model": "a", "samples": tagged("!int", {"low": 1, "high": 3})}}],
+    }
     assert number_of(read_space(source)) == number_of(read_space(direct)) == 3

@@ -13,7 +13,8 @@ import archon
 from archon.config import Source
 from archon.errors import ConfigError
 from archon.search import SearchFile, read_search
-from archon.search.files import SEEDS, json_schema, shipped_searches
+from archon.search.file_schema import json_schema
+from archon.search.files import SEEDS, shipped_searches
 from archon.search.reading import TAGS
 
 SPACE = """\
@@ -39,7 +40,7 @@ def test_the_smallest_file_has_a_default_for_everything() -> None:
     assert found.searcher.name == "posterior"
     assert (found.reserve, found.seed, found.trials) == (0.3, 0, None)
     assert not found.budget.limits()
-    assert found.limits.max is found.limits.mean is found.limits.score is None
+    assert (found.limits.max, found.limits.mean, found.limits.score) == (None, None, None)
 
 
 def test_everything_said() -> None:
@@ -130,7 +131,9 @@ def test_no_space(text: str, said: str) -> None:
 
 
 def test_a_space_and_a_seed_in_files_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "my-space.yaml").write_text("stages: [generate: {model: fake/x, samples: !int [1, 3]}]\n")
+    (tmp_path / "my-space.yaml").write_text(
+        "stages: [generate: {model: fake/x, samples: !int [1, 3]}]\n"
+    )
     (tmp_path / "seed.yaml").write_text("stages: [generate: {model: fake/x}]\n")
     file = tmp_path / "search.yaml"
     file.write_text("space: my-space.yaml\nbenchmark: data/mine.jsonl\nseeds: [seed.yaml]\n")
@@ -186,14 +189,31 @@ def test_the_schema_refuses_what_the_reader_refuses(text: str) -> None:
         read(text)
 
 
-@pytest.mark.parametrize("text", [SMALLEST, f"{SMALLEST}budget: usd=1\nsearcher: tpe\nobjective: usd"])
+@pytest.mark.parametrize(
+    "text", [SMALLEST, f"{SMALLEST}budget: usd=1\nsearcher: tpe\nobjective: usd"]
+)
 def test_the_schema_accepts_short_forms(text: str) -> None:
     SCHEMA.validate(untagged(text))
     read(text)
 
 
 KEYS = st.sampled_from([*SearchFile.model_fields, "name: x", "stages"])
-VALUES = st.sampled_from(["1", "-1", "x", "[]", "{}", "{max: 1}", "!int [1, 2]", "null", "[x, 1]", "true", "1e400", "{name: 5}"])
+VALUES = st.sampled_from(
+    [
+        "1",
+        "-1",
+        "x",
+        "[]",
+        "{}",
+        "{max: 1}",
+        "!int [1, 2]",
+        "null",
+        "[x, 1]",
+        "true",
+        "1e400",
+        "{name: 5}",
+    ]
+)
 
 
 @given(st.lists(st.tuples(KEYS, VALUES), max_size=4))

@@ -136,7 +136,9 @@ def test_labels_of_options() -> None:
         (stages("- generate: {model: a, sampels: !int [1, 2]}"), 5, "no setting 'sampels'"),
         (stages("- !choice [vote, generate: {model: a}]"), 5, r"'candidates'.*stage-1=vote"),
         (
-            stages("- generate: {model: a}", "- !maybe {critique: {model: a}}", "- rank: {keep: 1}"),
+            stages(
+                "- generate: {model: a}", "- !maybe {critique: {model: a}}", "- rank: {keep: 1}"
+            ),
             7,
             r"needs the setting 'model'.*critique=False",
         ),

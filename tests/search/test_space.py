@@ -100,7 +100,10 @@ stages:
         ({"samples": True}, "samples is one of"),
         ({"sampels": 1}, "there is no hole 'sampels'; did you mean 'samples'"),
         ({"judge": None}, "judge is one of 'a', 'b'"),
-        ({"writers[b]": True, "writers[fake/c]": True}, r"writers\[fake/c\] can only be False here"),
+        (
+            {"writers[b]": True, "writers[fake/c]": True},
+            r"writers\[fake/c\] can only be False here",
+        ),
         ({"depth": 1}, "no value"),
     ],
 )
@@ -137,7 +140,15 @@ def test_subsets() -> None:
         assert len({a.digest() for a in found}) == len(found)
         return sorted([[m.model[-1] for m in a.models()] for a in found])
 
-    assert made("min: 1") == [["a"], ["a", "b"], ["a", "b", "c"], ["a", "c"], ["b"], ["b", "c"], ["c"]]
+    assert made("min: 1") == [
+        ["a"],
+        ["a", "b"],
+        ["a", "b", "c"],
+        ["a", "c"],
+        ["b"],
+        ["b", "c"],
+        ["c"],
+    ]
     assert made("sizes: [1, 3]") == [["a"], ["a", "b", "c"], ["b"], ["c"]]
     assert made("take: first") == [["a"], ["a", "b"], ["a", "b", "c"]]
     assert made("take: ordered, sizes: [2]") == [
@@ -148,7 +159,12 @@ def test_subsets() -> None:
 def test_what_is_left_empty_is_left_out() -> None:
     space = space_of("stages: [[generate: {model: a}], [!maybe vote], !maybe [vote, vote]]\n")
     shapes = [str(space.architecture(row)) for row in rows(space)]
-    assert shapes == ["generate", "generate > vote > vote-2", "generate > vote", "generate > vote > vote-2 > vote-3"]
+    assert shapes == [
+        "generate",
+        "generate > vote > vote-2",
+        "generate > vote",
+        "generate > vote > vote-2 > vote-3",
+    ]
 
 
 def test_only_models_that_are_used_are_decided() -> None:
@@ -159,8 +175,13 @@ def test_only_models_that_are_used_are_decided() -> None:
 
 
 def test_a_branch_that_is_a_chain() -> None:
-    space = space_of("stages: [[generate: {model: a}, !choice {name: c, of: {x: [[generate: {model: b}, vote]], y: [vote: {source: {generate: {model: b}}, stop: agreed}]}}]]\n")
-    assert [str(space.architecture(row)) for row in rows(space)] == ["generate | branch", "generate | vote"]
+    space = space_of(
+        "stages: [[generate: {model: a}, !choice {name: c, of: {x: [[generate: {model: b}, vote]], y: [vote: {source: {generate: {model: b}}, stop: agreed}]}}]]\n"
+    )
+    assert [str(space.architecture(row)) for row in rows(space)] == [
+        "generate | branch",
+        "generate | vote",
+    ]
 
 
 def test_nodes() -> None:
@@ -171,7 +192,9 @@ def test_nodes() -> None:
 
 
 def test_a_continuous_hole() -> None:
-    space = space_of("stages: [generate: {model: {model: fake/x, temperature: !float {low: 0.1, high: 2, log: true}}}]\n")
+    space = space_of(
+        "stages: [generate: {model: {model: fake/x, temperature: !float {low: 0.1, high: 2, log: true}}}]\n"
+    )
     [column] = space.columns
     assert column.kind == "real"
     drawn = space.random(random.Random(0))
@@ -190,7 +213,9 @@ def test_random_follows_the_seed_and_reaches_every_level() -> None:
 
 
 def test_a_space_that_chance_cannot_enter() -> None:
-    space = space_of("holes: {x: !int [1, 2]}\nrequire: x > 5\nstages: [generate: {model: a, samples: !ref x}]\n")
+    space = space_of(
+        "holes: {x: !int [1, 2]}\nrequire: x > 5\nstages: [generate: {model: a, samples: !ref x}]\n"
+    )
     with pytest.raises(ConfigError, match="the space may be empty"):
         space.random(random.Random(0))
     with pytest.raises(ConfigError, match="the space is empty"):
@@ -234,7 +259,13 @@ def build(trial: Trial) -> archon.Architecture:
 
 def test_a_function_is_a_space() -> None:
     space = FunctionSpace(build)
-    assert [c.name for c in space.columns] == ["model", "temperature", "samples", "checked", "votes"]
+    assert [c.name for c in space.columns] == [
+        "model",
+        "temperature",
+        "samples",
+        "checked",
+        "votes",
+    ]
     # 2 models, 3 temperatures; 4 votes, and 4 + 2 checks that the requirement lets through
     assert len(space.table()) == 2 * 3 * (4 + 4 + 2)
     assignment = {"model": "fake/b", "temperature": 0.5, "samples": 2, "checked": True, "votes": 3}
@@ -250,7 +281,9 @@ def test_a_function_of_subsets_and_things() -> None:
         node: archon.Layer | archon.Architecture = chosen[0]
         for other in chosen[1:]:
             node = node | other
-        return node >> trial.suggest_categorical("end", [Vote(), Vote(weight="none", min_share=0.5)])
+        return node >> trial.suggest_categorical(
+            "end", [Vote(), Vote(weight="none", min_share=0.5)]
+        )
 
     assert len(FunctionSpace(spread).table()) == 6
 
