@@ -30,7 +30,7 @@ from archon.search.plans import Plans
 from archon.types import State
 from tests.search.conftest import space_of
 
-MODELS = ("fake/a", "fake/b")
+MODEL = st.sampled_from(["fake/a", "fake/b"])
 
 
 def reply(request: Request, draw: Draw) -> str:
@@ -78,11 +78,11 @@ def planned_calls(architectures: list[Architecture]) -> list[list[int]]:
 
 
 LAYER = st.one_of(
-    st.builds(Generate, model=st.sampled_from(MODELS), samples=st.integers(1, 3), keep=st.booleans()),
-    st.builds(Fuse, model=st.sampled_from(MODELS), samples=st.integers(1, 3), keep=st.booleans()),
-    st.builds(Refine, model=st.sampled_from(MODELS), keep=st.booleans()),
+    st.builds(Generate, model=MODEL, samples=st.integers(1, 3), keep=st.booleans()),
+    st.builds(Fuse, model=MODEL, samples=st.integers(1, 3), keep=st.booleans()),
+    st.builds(Refine, model=MODEL, keep=st.booleans()),
     st.builds(Critique, model=st.just("fake/a"), per=st.sampled_from(["all", "candidate"])),
-    st.builds(Rank, model=st.just("fake/a"), keep=st.sampled_from([None, 2]), votes=st.integers(1, 2)),
+    st.builds(Rank, model=MODEL, keep=st.sampled_from([None, 2]), votes=st.integers(1, 2)),
     st.builds(Verify, model=st.just("fake/b"), keep=st.sampled_from(["all", "passed"])),
     st.builds(UnitTests, model=st.just("fake/b"), count=st.just(3)),
 )  # fmt: skip
@@ -217,8 +217,10 @@ def shared(one: str, other: str) -> tuple[int, int]:
         ),
         # a branch that is a chain is like the chain
         (
-            "[[generate: {model: a}, [generate: {model: b}, refine: {model: b}]], fuse: {model: a}]",
-            "[[generate: {model: a}, [generate: {model: b}, refine: {model: b}]], fuse: {model: b}]",
+            "[[generate: {model: a}, [generate: {model: b}, refine: {model: b}]],"
+            " fuse: {model: a}]",
+            "[[generate: {model: a}, [generate: {model: b}, refine: {model: b}]],"
+            " fuse: {model: b}]",
             3,
         ),
         # the order of an ensemble does not matter to whom it is shown
@@ -251,7 +253,8 @@ def test_a_layer_that_nobody_knows_shares_with_its_like_alone() -> None:
 
     try:
         space = space_of(
-            "stages: [generate: {model: a}, unheard-of: {twice: !choice [false, true]}, !maybe {refine: {model: a}}]\n"
+            "stages: [generate: {model: a}, unheard-of: {twice: !choice [false, true]},"
+            " !maybe {refine: {model: a}}]\n"
         )
         # 1 draw; 1 and 2 calls of the layer; a rewrite of what each gives
         assert space.table().node_count == 1 + (1 + 2) + 2

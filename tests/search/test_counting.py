@@ -131,7 +131,8 @@ def test_what_is_equal_is_counted_once(stages: list[Any]) -> None:
 
 def test_a_space_as_large_as_nobody_lists() -> None:
     text = "stages:\n  - generate: {model: a}\n" + "".join(
-        f"  - !choice [vote, {{refine: {{model: !choice [a, b], keep: !choice [true, false]}}}}, {{fuse: {{model: a, samples: !int [1, {i + 5}]}}}}]\n"
+        "  - !choice [vote, {refine: {model: !choice [a, b], keep: !choice [true, false]}},"
+        f" {{fuse: {{model: a, samples: !int [1, {i + 5}]}}}}]\n"
         for i in range(9)
     )
     space = space_of(text)
@@ -179,7 +180,8 @@ def test_the_number_is_estimated_where_holes_depend_on_each_other(
     total = " + ".join(f"h{i}" for i in range(9))
     stages = "".join(f"  - fuse: {{model: a, samples: !ref h{i}}}\n" for i in range(1, 9))
     space = space_of(
-        f"holes:\n{holes}require: {total} <= 20\nstages:\n  - generate: {{model: a, samples: !ref h0}}\n{stages}"
+        f"holes:\n{holes}require: {total} <= 20\nstages:\n  - generate: {{model: a, "
+        f"samples: !ref h0}}\n{stages}"
     )
     assert assignments(space) is None
     # of 4^9 ways, those of nine dice with four sides that show at most 20
@@ -196,7 +198,8 @@ def test_the_number_is_estimated_where_holes_depend_on_each_other(
 
 def test_no_end() -> None:
     space = space_of(
-        "stages: [generate: {model: {model: fake/x, temperature: !float {low: 0, high: 1}}, samples: !int [1, 4]}]\n"
+        "stages: [generate: {model: {model: fake/x, temperature: !float {low: 0, high: "
+        "1}}, samples: !int [1, 4]}]\n"
     )
     counted = space.count(sample=100, limits=Budget(calls=2))
     assert counted.assignments.value == math.inf

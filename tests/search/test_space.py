@@ -89,7 +89,7 @@ stages:
     )
     assert space.architecture(decided) == wanted
     assert space.decode(space.encode(decided)) == decided
-    with pytest.raises(ConfigError, match="outside of the space, by `require`: .*samples=4"):
+    with pytest.raises(ConfigError, match=r"outside of the space, by `require`: .*samples=4"):
         space.architecture(decided | {"samples": 4})
 
 
@@ -132,7 +132,10 @@ def test_a_superfluous_value_is_not_encoded() -> None:
 
 
 def test_subsets() -> None:
-    text = "stages: [[!each {{of: !subset {{name: who, of: [a, b, fake/c], {}}}, do: {{generate: {{model: !ref item}}}}}}]]\n"
+    text = (
+        "stages: [[!each {{of: !subset {{name: who, of: [a, b, fake/c], {}}}, do: "
+        "{{generate: {{model: !ref item}}}}}}]]\n"
+    )
 
     def made(rest: str) -> list[list[str]]:
         space = space_of(text.format(rest))
@@ -168,7 +171,10 @@ def test_what_is_left_empty_is_left_out() -> None:
 
 
 def test_only_models_that_are_used_are_decided() -> None:
-    models = "models:\n  a: {model: fake/a, temperature: !choice [0, 1]}\n  b: {model: fake/b, temperature: !choice [0, 1, 2]}\n"
+    models = (
+        "models:\n  a: {model: fake/a, temperature: !choice [0, 1]}\n  b: {model: "
+        "fake/b, temperature: !choice [0, 1, 2]}\n"
+    )
     space = space_of("stages: [generate: {model: !choice [a, b]}]\n", models)
     assert [c.name for c in space.columns] == ["generate.model", "a.temperature", "b.temperature"]
     assert len(rows(space)) == 5
@@ -176,7 +182,8 @@ def test_only_models_that_are_used_are_decided() -> None:
 
 def test_a_branch_that_is_a_chain() -> None:
     space = space_of(
-        "stages: [[generate: {model: a}, !choice {name: c, of: {x: [[generate: {model: b}, vote]], y: [vote: {source: {generate: {model: b}}, stop: agreed}]}}]]\n"
+        "stages: [[generate: {model: a}, !choice {name: c, of: {x: [[generate: {model: "
+        "b}, vote]], y: [vote: {source: {generate: {model: b}}, stop: agreed}]}}]]\n"
     )
     assert [str(space.architecture(row)) for row in rows(space)] == [
         "generate | branch",
@@ -186,20 +193,22 @@ def test_a_branch_that_is_a_chain() -> None:
 
 def test_nodes() -> None:
     space = space_of(
-        "nodes:\n  - {id: x, generate: {model: !choice [a, b]}}\n  - {id: y, rank: {model: a}, after: x}\n"
+        "nodes:\n  - {id: x, generate: {model: !choice [a, b]}}\n  - {id: y, rank: "
+        "{model: a}, after: x}\n"
     )
     assert len({space.architecture(row).digest() for row in rows(space)}) == 2
 
 
 def test_a_continuous_hole() -> None:
     space = space_of(
-        "stages: [generate: {model: {model: fake/x, temperature: !float {low: 0.1, high: 2, log: true}}}]\n"
+        "stages: [generate: {model: {model: fake/x, temperature: !float {low: 0.1, high: "
+        "2, log: true}}}]\n"
     )
     [column] = space.columns
     assert column.kind == "real"
     drawn = space.random(random.Random(0))
     assert space.decode(space.encode(drawn)) == drawn
-    with pytest.raises(ConfigError, match="generate.model.temperature is continuous"):
+    with pytest.raises(ConfigError, match=r"generate\.model\.temperature is continuous"):
         rows(space)
 
 
