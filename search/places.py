@@ -57,6 +57,7 @@ class Inside:
 
 
 def tagged_in(value: Json) -> Iterator[Tagged]:
+    """Yield what has a tag, at any depth but not inside another."""
     if isinstance(value, Tagged):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -68,6 +69,7 @@ def tagged_in(value: Json) -> Iterator[Tagged]:
 
 
 def shown(value: object) -> str:
+    """Return a value for a message: of a hole, its tag."""
     return value.tag if isinstance(value, Tagged) else repr(value)
 
 

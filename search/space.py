@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from archon.base import Architecture, Node, as_architecture, parse
 from archon.config import Source, Tagged, read_yaml
 from archon.errors import ConfigError, did_you_mean
+from archon.search.columns import columns
 from archon.search.holes import Assignment, Column, Value
 from archon.search.reading import TAGS, Template, read_template
-from archon.search.template import Filling, columns
+from archon.search.template import Filling
 from archon.search.trial import Given, Infeasible, Randomly, Trial, Walking
 from archon.types import Json
 
@@ -170,7 +171,7 @@ class Space(ABC):
         return count(self, **options)
 
     def table(self, **options: Any) -> Table:
-        """Return every architecture once, encoded and costed; see `archon.search.table.tabulate`."""
+        """Return every architecture once, encoded, with its cost; see `tabulate`."""
         from archon.search.table import tabulate
 
         return tabulate(self, **options)
@@ -285,14 +286,15 @@ class FunctionSpace(Space):
         return tuple(found.values())
 
     def _explored(self) -> Iterator[Trial]:
-        path: Sequence[int] | None = ()
+        path: Sequence[int] = ()
         for _ in range(self.explored):
-            trial: Trial = _Exploring(path)
-            self._asked(trial)
-            yield trial
-            path = trial.next_path()  # type: ignore[attr-defined]
-            if path is None:
+            walking = _Exploring(path)
+            self._asked(walking)
+            yield walking
+            following = walking.next_path()
+            if following is None:
                 return
+            path = following
         rng = random.Random(0)
         for _ in range(self.explored):
             trial = Randomly(rng)

@@ -7,7 +7,7 @@ around it. In a mapping an absent hole leaves its key out, so that the setting's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from archon.types import Json
 
 __all__ = [
     "Body", "Choice", "Each", "Filling", "Item", "Mapped", "Maybe", "Node", "Number", "Ref",
-    "Repeat", "Subset", "When", "columns",
+    "Repeat", "Single", "Subset", "When",
 ]  # fmt: skip
 
 
@@ -203,6 +203,7 @@ class Filling:
         self, root: Body, requires: Sequence[Expression], trial: Trial, *, located: bool = False
     ) -> None:
         self.located = located
+        self.remembers = not located
         self.root = _Scope(root, None, "")
         self.trial = trial
         self.waiting = list(requires)
@@ -308,7 +309,7 @@ class Filling:
 
     def _inside(self, body: Body, scope: _Scope, prefix: str = "", item: Any = None) -> Any:
         inner = _Scope(body, scope, prefix or scope.prefix, scope.item if item is None else item)
-        if body.refs is None or self.located:
+        if body.refs is None or not self.remembers:
             return self.value(body.node, inner)
         values = tuple(self._named(name, inner)[0] for name in body.refs)
         if not all(value is None or isinstance(value, (str, int, float)) for value in values):
@@ -383,44 +384,3 @@ def _extend(made: list[Any], value: Any) -> None:
         made.extend(value)
     elif value is not ABSENT and value is not _EMPTIED:
         made.append(value)
-
-
-def columns(node: Any, prefix: str = "") -> Iterator[Column]:
-    """Yield the columns of everything that may be asked for below a node, in order."""
-    match node:
-        case Body():
-            yield from columns(node.node, prefix)
-        case Mapped(parts=parts):
-            for _, part in parts:
-                yield from columns(part, prefix)
-        case Number():
-            yield node.at(prefix)
-        case Choice(options=options):
-            yield node.at(prefix)
-            for option in options:
-                yield from columns(option, prefix)
-        case Subset():
-            yield from _subset_columns(node, prefix + node.name)
-        case Maybe(name=name, body=body):
-            yield flag(prefix + name)
-            yield from columns(body, prefix)
-        case When(body=body):
-            yield from columns(body, prefix)
-        case Repeat():
-            yield from columns(node.times, prefix)
-            for number in range(1, node.most + 1):
-                yield from columns(node.body, f"{prefix}{node.name}[{number}].")
-        case Each():
-            yield from columns(node.of, prefix)
-            for label in node.labels:
-                yield from columns(node.body, f"{prefix}{node.name}[{label}].")
-
-
-def _subset_columns(node: Subset, name: str) -> Iterator[Column]:
-    if node.take == "any":
-        yield from (flag(f"{name}[{label}]") for label in node.labels)
-        return
-    yield Column(name, "ordinal", tuple(node.sizes))
-    if node.take == "ordered":
-        for position in range(1, max(node.sizes) + 1):
-            yield Column(f"{name}[{position}]", "categorical", tuple(node.labels))

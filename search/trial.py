@@ -18,7 +18,7 @@ T = TypeVar("T")
 Take = Literal["any", "ordered", "first"]
 
 
-class Infeasible(Exception):  # noqa: N818 (an outcome of a walk; it never reaches the user)
+class Infeasible(Exception):
     """The decisions so far break a requirement of the space."""
 
 

@@ -26,7 +26,7 @@ def stages(*lines: str) -> str:
     [
         ("stages: [generate: {model: !chioce [a, b]}]", 4, "unknown tag '!chioce'; did you mean"),
         ("stages: [generate: {model: !choice []}]", 4, "!choice takes a list with at least one"),
-        ("stages: [generate: {model: !choice {off: [a]}}]", 4, "!choice takes a list, or"),
+        ("stages: [generate: {model: !choice {off: [a]}}]", 4, "!choice takes a list, a group"),
         ("stages: [generate: {model: !choice [a, a]}]", 4, "twice"),
         ("stages: [generate: {model: !choice {of: [a], min: 1}}]", 4, "unknown key 'min'"),
         ("stages: [generate: {samples: !int {low: 5, high: 1}}]", 4, "low is at most high"),
@@ -35,7 +35,7 @@ def stages(*lines: str) -> str:
         ("stages: [generate: {samples: !int {low: 1.5, high: 3}}]", 4, "whole number, got 1.5"),
         ("stages: [generate: {samples: !int {low: 1, high: !int [1, 2]}}]", 4, "got !int"),
         ("stages: [generate: {samples: !int {low: 1, high: 9, log: 1}}]", 4, "log is true or"),
-        ("stages: [generate: {samples: !int {low: 1, high: 9, setp: 2}}]", 4, "did you mean 'step'"),
+        ("stages: [generate: {samples: !int {low: 1, high: 9, setp: 2}}]", 4, "mean 'step'"),
         ("stages: [!maybe ]", 4, "!maybe takes what may be there"),
         ("stages: [!repeat [vote]]", 4, r"!repeat takes `\{of"),
         ("stages: [!repeat {of: [vote], min: 3, max: 2}]", 4, "min is at most max"),
@@ -74,6 +74,8 @@ def stages(*lines: str) -> str:
         (f"{ONE}holes: {{x: !int {{low: 1, high: 2, when: x > 1}}}}", 5, "circle: x > x"),
         (f"{ONE}holes: {{x: !int [1, 2]}}", 5, "'x': it is used nowhere"),
         (f"{ONE}hloes: {{}}", 5, "did you mean 'holes'"),
+        (f"{ONE}require: false", 5, "`require` is a condition"),
+        (f"{ONE}holes: 0", 5, "`holes` maps names to holes"),
         ("stages: []", 4, "at least one layer"),
     ],
 )  # fmt: skip
@@ -84,10 +86,10 @@ def test_a_mistake_is_told_with_its_line(text: str, where: int, said: str) -> No
 
 
 def test_a_name_given_twice() -> None:
-    text = "generate: {{model: !choice {{name: x, of: [a, b]}}, samples: !int {{name: {}, low: 1, high: 2}}}}"
-    assert names(stages("- " + text.format("y"))) == ["x", "y"]
-    with pytest.raises(ConfigError, match="space.yaml:5: the name 'x' is given twice"):
-        space_of(stages("- " + text.format("x")))
+    text = stages("- generate: {model: !choice {name: x, of: [a, b]}, samples: !int {name: y, %s}}")
+    assert names(text % "low: 1, high: 2") == ["x", "y"]
+    with pytest.raises(ConfigError, match=r"space\.yaml:5: the name 'x' is given twice"):
+        space_of(text.replace("name: y", "name: x") % "low: 1, high: 2")
 
 
 def test_a_name_inside_of_something_is_not_known_outside() -> None:
@@ -96,7 +98,7 @@ def test_a_name_inside_of_something_is_not_known_outside() -> None:
         "- !maybe {refine: {model: !choice {name: who, of: [a, b]}}}",
         "- fuse: {model: !ref who}",
     )
-    with pytest.raises(ConfigError, match="space.yaml:7: 'who' stands inside something"):
+    with pytest.raises(ConfigError, match=r"space\.yaml:7: 'who' stands inside something"):
         space_of(text)
 
 
@@ -134,7 +136,9 @@ def test_labels_of_options() -> None:
         (stages("- generate: {model: a, sampels: !int [1, 2]}"), 5, "no setting 'sampels'"),
         (stages("- !choice [vote, generate: {model: a}]"), 5, r"'candidates'.*stage-1=vote"),
         (
-            stages("- generate: {model: a}", "- !maybe {critique: {model: a}}", "- rank: {keep: 1}"),
+            stages(
+                "- generate: {model: a}", "- !maybe {critique: {model: a}}", "- rank: {keep: 1}"
+            ),
             7,
             r"needs the setting 'model'.*critique=False",
         ),
@@ -174,8 +178,9 @@ PIECES = st.sampled_from([
 @given(st.lists(PIECES, max_size=30), st.lists(PIECES, max_size=12))
 def test_garbage_is_an_error_with_a_place(pieces: list[str], more: list[str]) -> None:
     text = f"stages:\n  - generate: {{model: a}}\n  - {' '.join(pieces)}\n{' '.join(more)}\n"
+    error = None
     try:
-        space = read_space(Source(text, "f.yaml", TAGS))
-        space.count(most=50, sample=5)
-    except ConfigError as error:
-        assert "f.yaml" in str(error) or "space" in str(error) or "named" in str(error)
+        read_space(Source(text, "f.yaml", TAGS))
+    except ConfigError as caught:
+        error = caught
+    assert error is None or error.where.startswith("f.yaml:"), error

@@ -89,7 +89,7 @@ stages:
     )
     assert space.architecture(decided) == wanted
     assert space.decode(space.encode(decided)) == decided
-    with pytest.raises(ConfigError, match="outside of the space, by `require`: .*samples=4"):
+    with pytest.raises(ConfigError, match=r"outside of the space, by `require`: .*samples=4"):
         space.architecture(decided | {"samples": 4})
 
 
@@ -100,7 +100,10 @@ stages:
         ({"samples": True}, "samples is one of"),
         ({"sampels": 1}, "there is no hole 'sampels'; did you mean 'samples'"),
         ({"judge": None}, "judge is one of 'a', 'b'"),
-        ({"writers[b]": True, "writers[fake/c]": True}, r"writers\[fake/c\] can only be False here"),
+        (
+            {"writers[b]": True, "writers[fake/c]": True},
+            r"writers\[fake/c\] can only be False here",
+        ),
         ({"depth": 1}, "no value"),
     ],
 )
@@ -129,7 +132,10 @@ def test_a_superfluous_value_is_not_encoded() -> None:
 
 
 def test_subsets() -> None:
-    text = "stages: [[!each {{of: !subset {{name: who, of: [a, b, fake/c], {}}}, do: {{generate: {{model: !ref item}}}}}}]]\n"
+    text = (
+        "stages: [[!each {{of: !subset {{name: who, of: [a, b, fake/c], {}}}, do: "
+        "{{generate: {{model: !ref item}}}}}}]]\n"
+    )
 
     def made(rest: str) -> list[list[str]]:
         space = space_of(text.format(rest))
@@ -137,7 +143,15 @@ def test_subsets() -> None:
         assert len({a.digest() for a in found}) == len(found)
         return sorted([[m.model[-1] for m in a.models()] for a in found])
 
-    assert made("min: 1") == [["a"], ["a", "b"], ["a", "b", "c"], ["a", "c"], ["b"], ["b", "c"], ["c"]]
+    assert made("min: 1") == [
+        ["a"],
+        ["a", "b"],
+        ["a", "b", "c"],
+        ["a", "c"],
+        ["b"],
+        ["b", "c"],
+        ["c"],
+    ]
     assert made("sizes: [1, 3]") == [["a"], ["a", "b", "c"], ["b"], ["c"]]
     assert made("take: first") == [["a"], ["a", "b"], ["a", "b", "c"]]
     assert made("take: ordered, sizes: [2]") == [
@@ -148,35 +162,53 @@ def test_subsets() -> None:
 def test_what_is_left_empty_is_left_out() -> None:
     space = space_of("stages: [[generate: {model: a}], [!maybe vote], !maybe [vote, vote]]\n")
     shapes = [str(space.architecture(row)) for row in rows(space)]
-    assert shapes == ["generate", "generate > vote > vote-2", "generate > vote", "generate > vote > vote-2 > vote-3"]
+    assert shapes == [
+        "generate",
+        "generate > vote > vote-2",
+        "generate > vote",
+        "generate > vote > vote-2 > vote-3",
+    ]
 
 
 def test_only_models_that_are_used_are_decided() -> None:
-    models = "models:\n  a: {model: fake/a, temperature: !choice [0, 1]}\n  b: {model: fake/b, temperature: !choice [0, 1, 2]}\n"
+    models = (
+        "models:\n  a: {model: fake/a, temperature: !choice [0, 1]}\n  b: {model: "
+        "fake/b, temperature: !choice [0, 1, 2]}\n"
+    )
     space = space_of("stages: [generate: {model: !choice [a, b]}]\n", models)
     assert [c.name for c in space.columns] == ["generate.model", "a.temperature", "b.temperature"]
     assert len(rows(space)) == 5
 
 
 def test_a_branch_that_is_a_chain() -> None:
-    space = space_of("stages: [[generate: {model: a}, !choice {name: c, of: {x: [[generate: {model: b}, vote]], y: [vote: {source: {generate: {model: b}}, stop: agreed}]}}]]\n")
-    assert [str(space.architecture(row)) for row in rows(space)] == ["generate | branch", "generate | vote"]
+    space = space_of(
+        "stages: [[generate: {model: a}, !choice {name: c, of: {x: [[generate: {model: "
+        "b}, vote]], y: [vote: {source: {generate: {model: b}}, stop: agreed}]}}]]\n"
+    )
+    assert [str(space.architecture(row)) for row in rows(space)] == [
+        "generate | branch",
+        "generate | vote",
+    ]
 
 
 def test_nodes() -> None:
     space = space_of(
-        "nodes:\n  - {id: x, generate: {model: !choice [a, b]}}\n  - {id: y, rank: {model: a}, after: x}\n"
+        "nodes:\n  - {id: x, generate: {model: !choice [a, b]}}\n  - {id: y, rank: "
+        "{model: a}, after: x}\n"
     )
     assert len({space.architecture(row).digest() for row in rows(space)}) == 2
 
 
 def test_a_continuous_hole() -> None:
-    space = space_of("stages: [generate: {model: {model: fake/x, temperature: !float {low: 0.1, high: 2, log: true}}}]\n")
+    space = space_of(
+        "stages: [generate: {model: {model: fake/x, temperature: !float {low: 0.1, high: "
+        "2, log: true}}}]\n"
+    )
     [column] = space.columns
     assert column.kind == "real"
     drawn = space.random(random.Random(0))
     assert space.decode(space.encode(drawn)) == drawn
-    with pytest.raises(ConfigError, match="generate.model.temperature is continuous"):
+    with pytest.raises(ConfigError, match=r"generate\.model\.temperature is continuous"):
         rows(space)
 
 
@@ -190,7 +222,9 @@ def test_random_follows_the_seed_and_reaches_every_level() -> None:
 
 
 def test_a_space_that_chance_cannot_enter() -> None:
-    space = space_of("holes: {x: !int [1, 2]}\nrequire: x > 5\nstages: [generate: {model: a, samples: !ref x}]\n")
+    space = space_of(
+        "holes: {x: !int [1, 2]}\nrequire: x > 5\nstages: [generate: {model: a, samples: !ref x}]\n"
+    )
     with pytest.raises(ConfigError, match="the space may be empty"):
         space.random(random.Random(0))
     with pytest.raises(ConfigError, match="the space is empty"):
@@ -234,7 +268,13 @@ def build(trial: Trial) -> archon.Architecture:
 
 def test_a_function_is_a_space() -> None:
     space = FunctionSpace(build)
-    assert [c.name for c in space.columns] == ["model", "temperature", "samples", "checked", "votes"]
+    assert [c.name for c in space.columns] == [
+        "model",
+        "temperature",
+        "samples",
+        "checked",
+        "votes",
+    ]
     # 2 models, 3 temperatures; 4 votes, and 4 + 2 checks that the requirement lets through
     assert len(space.table()) == 2 * 3 * (4 + 4 + 2)
     assignment = {"model": "fake/b", "temperature": 0.5, "samples": 2, "checked": True, "votes": 3}
@@ -250,7 +290,9 @@ def test_a_function_of_subsets_and_things() -> None:
         node: archon.Layer | archon.Architecture = chosen[0]
         for other in chosen[1:]:
             node = node | other
-        return node >> trial.suggest_categorical("end", [Vote(), Vote(weight="none", min_share=0.5)])
+        return node >> trial.suggest_categorical(
+            "end", [Vote(), Vote(weight="none", min_share=0.5)]
+        )
 
     assert len(FunctionSpace(spread).table()) == 6
 
