@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from archon.original.remarks import one_line
 from archon.original.translating import Translation
 from archon.types import Json
 
@@ -35,10 +36,10 @@ def yaml_text(
         remarks: what whoever imports should know.
     """
     lines = [
-        f"# {_plain(shape)}",
+        f"# {one_line(shape)}",
         "# Imported from a file of the original Archon.",
         f"# Calls for one question: {calls}",
-        *(f"# {_plain(remark)}" for remark in remarks),
+        *(f"# {one_line(remark)}" for remark in remarks),
         *_block({"name": name}),
         *_block({"metadata": dict(metadata)}),
         "models:",
@@ -60,7 +61,7 @@ def _stage(stage: Json, comments: Mapping[int, str]) -> Iterator[str]:
 
 def commented(line: str, comment: str) -> str:
     """Return a line with a comment behind it, where there is one to make."""
-    return f"{line}  # {_plain(comment)}" if comment else line
+    return f"{line}  # {one_line(comment)}" if comment else line
 
 
 def flow(value: Json) -> str:
@@ -76,8 +77,3 @@ def _block(value: Json) -> list[str]:
 def _dumped(value: Json, **style: Any) -> str:
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=_WIDE, **style)
     return text
-
-
-def _plain(text: str) -> str:
-    """Return a text that cannot leave its comment: one line of printable characters."""
-    return "".join(char if char.isprintable() else " " for char in text)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import archon
 from archon import ConfigError
-from archon.original import Imported, import_document, import_file
+from archon.original import Choices, Imported, import_document, import_file
 from archon.original.components import TYPES
 from archon.original.json_text import Document
 from tests.original.samples import component, fuser, generator, imported, ranker, text_of, write
@@ -136,6 +136,15 @@ def test_no_name_escapes_from_its_place_in_the_yaml(name: str) -> None:
     assert again == what.architecture
     assert again.name == name
     assert again.metadata == what.architecture.metadata
+
+
+def test_neither_models_nor_fields_escape_from_their_comments() -> None:
+    odd = component("generator", "a\nstages: []\u2028name: b", **{"x\ny: 1": 1})
+    what = imported([odd], choices=Choices(all_models="fake/any"))
+    again = archon.loads(what.yaml)
+    assert again == what.architecture
+    assert again.name == "mine"
+    assert all("\n" not in remark for remark in what.remarks)
 
 
 junk = st.recursive(

@@ -161,6 +161,14 @@ def test_4_length_control_counts_only_where_critiques_reach_the_fuser() -> None:
     assert not real.remarks
 
 
+def test_4_length_control_behind_new_candidates_has_no_critiques_to_count_for() -> None:
+    what = imported(
+        [generator(samples=2)], [critic()], [fuser(samples=2)], [fuser(length_control=True)]
+    )
+    assert entry(what, "fuse-2") == {}
+    assert said(what, "`length_control` of a fuser that no critiques reach")
+
+
 def test_4_intended_honours_the_misspelt_length_control_and_use_critiques() -> None:
     layers = (
         [generator(samples=3)], [critic()], [ranker(use_critiques=False)],
