@@ -331,7 +331,7 @@ class Architecture(Node):
         return families(self)
 
     @cached_property
-    def abilities(self) -> tuple[tuple[Model, Ability], ...]:
+    def needed_abilities(self) -> tuple[tuple[Model, Ability], ...]:
         """What models must be able to do beyond chat, once each."""
         needed = (pair for _, layer in self.walk() for pair in layer.abilities())
         return tuple(dict.fromkeys(needed))

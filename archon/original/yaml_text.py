@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -66,8 +67,9 @@ def commented(line: str, comment: str) -> str:
 
 def flow(value: Json) -> str:
     """Return a value on one line."""
-    text = _dumped(value, default_flow_style=True).strip()
-    return text.removesuffix("\n...") if not isinstance(value, (dict, list)) else text
+    text = _dumped(value, default_flow_style=True).strip().removesuffix("\n...")
+    # YAML folds a text with line breaks over several lines; JSON, which is YAML too, does not.
+    return text if text.isprintable() else json.dumps(value)
 
 
 def _block(value: Json) -> list[str]:

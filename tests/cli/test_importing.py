@@ -7,7 +7,7 @@ import pytest
 
 import archon as ours
 from tests.cli.conftest import Archon, data
-from tests.original.samples import component, fuser, generator, text_of, write
+from tests.original.samples import component, fuser, generator, pairrm, text_of, write
 
 ODD = text_of([generator(samples=2, top_k=1)], [fuser()], name="odd")
 BROKEN = ODD.replace('"generator"', '"generator"x"', 1)
@@ -172,3 +172,11 @@ def test_a_search_configuration_becomes_a_search_file(archon: Archon) -> None:
     assert "architectures: 2" in archon("search", "out/search.yaml", "--count").stdout
     alone = archon("import", "in/search.json")
     assert alone.stdout == Path("out/search.yaml").read_text()
+
+
+def test_prompts_are_shown_where_the_weights_of_a_scorer_are_missing(archon: Archon) -> None:
+    words = component("generator", "words", "fake", samples=2)
+    write(Path(), "pairs.json", text_of([words], [pairrm()]))
+    result = archon("run", "pairs.json", "What is 6 * 7?", "--show-prompts")
+    assert "fake/words, samples: 2" in result.stdout
+    assert "hf download llm-blender/PairRM-hf" in archon("run", "pairs.json", "?", code=2).stderr

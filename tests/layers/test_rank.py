@@ -159,7 +159,7 @@ def test_a_scorer_ranks_without_a_call(drive: Any, candidates: Any) -> None:
 def test_a_model_that_cannot_score_is_refused_before_any_call() -> None:
     arch = Generate(model="fake/m", samples=2) >> Rank(model="openai/gpt-4o", method="scorer")
     model = archon.Model("openai/gpt-4o")
-    assert arch.abilities == ((model, "score"),)
+    assert arch.needed_abilities == ((model, "score"),)
     fake = Fake()
     with (
         archon.Session(pool=None, backends={"fake": fake, "http": _Mute()}) as session,

@@ -139,12 +139,17 @@ def test_no_name_escapes_from_its_place_in_the_yaml(name: str) -> None:
 
 
 def test_neither_models_nor_fields_escape_from_their_comments() -> None:
-    odd = component("generator", "a\nstages: []\u2028name: b", **{"x\ny: 1": 1})
+    odd = component("generator", "a\nstages: []\u2028name: b") | {"x\ny: 1": 1}
     what = imported([odd], choices=Choices(all_models="fake/any"))
     again = archon.loads(what.yaml)
     assert again == what.architecture
     assert again.name == "mine"
     assert all("\n" not in remark for remark in what.remarks)
+
+
+def test_an_address_with_line_breaks_stays_in_its_place() -> None:
+    what = imported([component("generator", "http://x/\nstages: []\n", "tgi")])
+    assert archon.loads(what.yaml) == what.architecture
 
 
 junk = st.recursive(
