@@ -130,9 +130,9 @@ class Plans:
                 whole = self._extended(_Beginning(-1), self._listed(data))
         except ConfigError as error:
             return Plan(None, error=error)
-        error = whole.error or self._open(whole)
-        if error is not None:
-            return Plan(whole.places, error=error)
+        wrong = whole.error or self._open(whole)
+        if wrong is not None:
+            return Plan(whole.places, error=wrong)
         return Plan(whole.places, tuple(whole.parts[id_] for id_, _, _ in whole.places))
 
     def _node(self, node: Node) -> int:
