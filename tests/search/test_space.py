@@ -380,7 +380,7 @@ stages:
     for row in rows(space):
         layers = [layer for _, layer in space.architecture(row).walk()]
         kinds = [(layer.kind, next(layer.models()).model) for layer in layers]
-        for number in range(row["repeat"]):
+        for number in range(int(row["repeat"] or 0)):
             judge = f"fake/{row[f'repeat[{number + 1}].judge']}"
             place = [i for i, (kind, _) in enumerate(kinds) if kind == "critique"][number]
             assert kinds[place : place + 2] == [("critique", judge), ("rank", judge)]
