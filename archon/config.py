@@ -1,10 +1,11 @@
-"""Architectures in YAML files: strict, with the line of every mistake."""
+"""Architectures in files: YAML, strict, with the line of every mistake; the original's JSON."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,42 @@ from archon.base import Architecture, dump, parse
 from archon.errors import ConfigError, did_you_mean
 from archon.types import Json
 
-__all__ = ["Source", "dumps", "load", "loads", "read_yaml", "shipped"]
+__all__ = ["Source", "Tagged", "dumps", "load", "loads", "read_yaml", "shipped"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Tagged:
+    """A value with a tag of its own, such as `!int {low: 1, high: 5}`.
+
+    Attributes:
+        tag: with its exclamation mark.
+        value: plain data; of a scalar, the text.
+        where: `file:line`.
+    """
+
+    tag: str
+    value: Json
+    where: str
+
+
 class Source:
     """A YAML text as plain data, and where each part of it stands.
 
+    Args:
+        text: YAML.
+        name: of the file, for messages.
+        tags: those that may stand in it; what has one is `Tagged`.
+
     Raises:
-        ConfigError: for what is not YAML, duplicate keys, aliases, tags, or too much of it.
+        ConfigError: for what is not YAML, duplicate keys, aliases, other tags, or too much of it.
     """
 
-    def __init__(self, text: str, name: str = "<text>") -> None:
+    def __init__(self, text: str, name: str = "<text>", tags: Collection[str] = ()) -> None:
         self.name = name
+        self.tags = tags
         self._lines: dict[int, dict[object, int]] = {}
         self._starts: dict[int, int] = {}
         self._keep: list[object] = []
@@ -64,21 +86,31 @@ class Source:
         return ConfigError(message, where=f"{self.name}:{at.start_mark.line + 1}")
 
     def _value(self, node: yaml.Node, depth: int) -> Json:
+        if node.tag in self.tags:
+            where = f"{self.name}:{node.start_mark.line + 1}"
+            return Tagged(node.tag, self._below(node, depth), where)
         if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
-            raise self._error(f"unknown tag {node.tag!r}", node)
+            raise self._unknown(node)
+        return self._below(node, depth)
+
+    def _unknown(self, node: yaml.Node) -> ConfigError:
+        near = did_you_mean(node.tag, self.tags) if self.tags else ""
+        return self._error(f"unknown tag {node.tag!r}{near}", node)
+
+    def _below(self, node: yaml.Node, depth: int) -> Json:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)
         if isinstance(node, yaml.SequenceNode):
             items = [self._value(item, depth + 1) for item in node.value]
             self._note(items, node, {i: item.start_mark.line for i, item in enumerate(node.value)})
             return items
-        return self._scalar(node)
+        return str(node.value) if node.tag in self.tags else self._scalar(node)
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> Json:
         result: dict[Any, Json] = {}
         lines: dict[object, int] = {}
         for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag in self.tags:
                 raise self._error("a key must be a plain word", key_node)
             key = self._scalar(key_node)
             if key in result:
@@ -90,7 +122,7 @@ class Source:
 
     def _scalar(self, node: yaml.Node) -> Json:
         if not node.tag.startswith("tag:yaml.org,2002:"):
-            raise self._error(f"unknown tag {node.tag!r}", node)
+            raise self._unknown(node)
         try:
             value: Json = _SCALARS.construct_object(node)
         except (ValueError, yaml.YAMLError) as error:
@@ -120,15 +152,15 @@ def _first_line(error: Exception) -> str:
     return str(problem).partition("\n")[0]
 
 
-def read_yaml(path: str | Path) -> Source:
-    """Read a YAML file.
+def read_yaml(path: str | Path, tags: Collection[str] = ()) -> Source:
+    """Read a YAML file, in which `tags` may stand.
 
     Raises:
         ConfigError: when it is not there, not text, or not YAML.
     """
     file = Path(path)
     try:
-        return Source(file.read_text(encoding="utf-8"), str(path))
+        return Source(file.read_text(encoding="utf-8"), str(path), tags)
     except FileNotFoundError:
         raise ConfigError(f"no such file{_nearby(file)}", where=str(path)) from None
     except UnicodeDecodeError as error:
@@ -148,7 +180,10 @@ def _nearby(file: Path) -> str:
 
 
 def load(path: str | Path) -> Architecture:
-    """Build the architecture that a YAML file describes; needs no key, weights or network.
+    """Build the architecture that a file describes; needs no key, weights or network.
+
+    A JSON file of the original Archon is read too: what was odd in it are the `remarks` of the
+    architecture, which its `lint` yields.
 
     Args:
         path: a file, or the name of one that comes with archon, such as `self-consistency`.
@@ -159,9 +194,26 @@ def load(path: str | Path) -> Architecture:
     known = shipped()
     if str(path) in known and not Path(path).exists():
         path = known[str(path)]
+    if Path(path).suffix.lower() == ".json" and (found := _original(Path(path))) is not None:
+        return found
     source = read_yaml(path)
     architecture = _build(source)
     return architecture if architecture.name else architecture.named(Path(path).stem)
+
+
+def _original(path: Path) -> Architecture | None:
+    """Return the architecture of a JSON file of the original Archon; None if it is none."""
+    from archon.original import import_document, is_original, is_search, read_document
+
+    if not path.exists():
+        return None  # the error for that looks for files nearby
+    document, _ = read_document(path)
+    if is_search(document.data):
+        raise ConfigError(
+            "this is a search configuration of the original, no architecture; `archon import`"
+            " makes a search file of it", where=str(path),
+        )  # fmt: skip
+    return import_document(document).architecture if is_original(document.data) else None
 
 
 def loads(text: str, name: str = "<text>") -> Architecture:
@@ -208,10 +260,14 @@ def _without_headers(data: Json) -> Json:
 
 
 def shipped() -> dict[str, Path]:
-    """Return the architectures that come with archon, by name, such as `local/single`."""
-    root = Path(str(files("archon.configs"))) / "architectures"
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in _yaml_files(root)}
+    """Return the architectures that come with archon, by name, such as `local/single`.
 
-
-def _yaml_files(root: Path) -> Iterator[Path]:
-    yield from sorted(root.rglob("*.yaml"))
+    Those of the paper stand below `paper/`.
+    """
+    root = Path(str(files("archon.configs")))
+    ours, paper = root / "architectures", root / "paper"
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for top, folder in ((ours, ours), (paper, root))
+        for path in sorted(top.rglob("*.yaml"))
+    }

@@ -417,7 +417,7 @@ def start(session: Session, architecture: Architecture, task: Task, **options: A
     architecture.check_task(task)
     gateway = session.gateway()
     gateway.check(architecture.models(), spending.scopes)
-    for model, ability in architecture.abilities:
+    for model, ability in architecture.needed_abilities:
         gateway.require(model, ability)
     _check_first(architecture, task, gateway, spending.scopes)
     return Run(gateway, spending, seed, architecture.members, perform)

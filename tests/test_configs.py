@@ -21,7 +21,7 @@ from archon.config import shipped
 from archon.model import Draw, Request
 from archon.types import Json
 
-FILES = shipped()
+FILES = {name: path for name, path in shipped().items() if not name.startswith("paper/")}
 REMOTE = sorted(name for name in FILES if not name.startswith("local/"))
 PROMISED = {
     "best-of-n",

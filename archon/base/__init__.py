@@ -12,7 +12,7 @@ from archon.base.benchmark import (
     Split,
 )
 from archon.base.bounds import QUESTION_TOKENS, Bound, Shape, plus, times
-from archon.base.build import dump, parse
+from archon.base.build import dump, parse, read_entry, read_model
 from archon.base.context import Context, Event, NodeRecord, Parsed, Run
 from archon.base.flow import Flow, Port, Ports, ports
 from archon.base.node import (
@@ -62,6 +62,8 @@ __all__ = [
     "parse",
     "plus",
     "ports",
+    "read_entry",
+    "read_model",
     "register",
     "times",
 ]

@@ -15,7 +15,7 @@ from archon.errors import ArchitectureError, ConfigError, did_you_mean
 from archon.model import Model
 from archon.types import Json
 
-__all__ = ["Where", "dump", "parse"]
+__all__ = ["Where", "dump", "parse", "read_entry", "read_model"]
 
 Where = Callable[[object, object], str]
 """Gives `file:line` of a container, or of one key or index in it; empty if unknown."""
@@ -31,6 +31,30 @@ def parse(data: Json, where: Where | None = None) -> Architecture:
         ConfigError: with the place and what would be right.
     """
     return _Parser(where or (lambda container, key: "")).top(data)
+
+
+def read_model(name: str, settings: Json, where: Where | None = None) -> Model:
+    """Build the model that stands under a short name, from its settings or its full name."""
+    parser = _Parser(where or (lambda container, key: ""))
+    return parser.model(name, settings, {name: settings})
+
+
+def read_entry(
+    entry: Json, models: Mapping[str, Model], where: Where | None = None
+) -> tuple[str, Node, tuple[str, ...] | None]:
+    """Build one entry of stages or nodes.
+
+    Args:
+        entry: a layer, a list of stages or an architecture, as `parse` takes them in a list.
+        models: those that it may name in short.
+        where: gives the line of a part of it.
+
+    Returns:
+        Its id, or an empty text; its node; what it comes after, or None where it does not say.
+    """
+    parser = _Parser(where or (lambda container, key: ""))
+    parser.models.update(models)
+    return parser.entry(entry, [entry], 0)
 
 
 class _Parser:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from archon.errors import ArchitectureError
 
-__all__ = ["NOTE_PORTS", "PORTS", "Flow", "Port", "Ports", "ports"]
+__all__ = ["GIVERS", "NOTE_PORTS", "PORTS", "Flow", "Port", "Ports", "ports"]
 
 Port = Literal["candidates", "critiques", "scores", "verdicts", "tests", "asserts"]
 Ports = frozenset[Port]
@@ -69,7 +69,7 @@ class Flow:
         )
 
 
-_GIVERS = {
+GIVERS = {
     "candidates": "`generate`",
     "critiques": "`critique`",
     "scores": "`rank`, `verify` or `test_eval`",
@@ -77,7 +77,8 @@ _GIVERS = {
     "tests": "`unit_tests`",
     "asserts": "a layer that writes code tests",
 }
+"""What to put in front where a port is missing."""
 
 
 def _hint(port: str) -> str:
-    return f"; put {_GIVERS[port]} before it"
+    return f"; put {GIVERS[port]} before it"

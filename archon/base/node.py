@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from archon.base.bounds import QUESTION_TOKENS, Bound, Shape
-from archon.base.flow import Flow, Ports, ports
+from archon.base.flow import GIVERS, Flow, Ports, ports
 from archon.base.places import Place, append, check_edges
 from archon.base.places import stages as stages_of
 from archon.errors import ArchitectureError
@@ -303,7 +303,7 @@ class Architecture(Node):
         if needs := sorted(self.flow(Flow()).needs):
             raise ArchitectureError(
                 f"the first layers need {needs[0]!r}, and nothing stands before them"
-                "; put `generate` in front"
+                f"; put {GIVERS[needs[0]]} in front"
             )
         return self
 
@@ -342,7 +342,7 @@ class Architecture(Node):
         return families(self)
 
     @cached_property
-    def abilities(self) -> tuple[tuple[Model, Ability], ...]:
+    def needed_abilities(self) -> tuple[tuple[Model, Ability], ...]:
         """What models must be able to do beyond chat, once each."""
         needed = (pair for _, layer in self.walk() for pair in layer.abilities())
         return tuple(dict.fromkeys(needed))

@@ -18,6 +18,7 @@ from archon.cli import (
     comparing,
     curves,
     evaluating,
+    importing,
     listing,
     planning,
     pool,
@@ -27,6 +28,7 @@ from archon.cli import (
     sampling,
     sandboxing,
     schema,
+    searching,
     showing,
     starter,
 )
@@ -85,6 +87,7 @@ app.command("plan")(planning.plan)
 app.command("show")(showing.show)
 app.command("eval")(evaluating.evaluate)
 app.command("compare")(comparing.compare)
+app.command("search")(searching.search)
 app.command("sample")(sampling.sample)
 app.command("curves")(curves.curves)
 app.command("report")(reporting.report)
@@ -95,6 +98,7 @@ app.add_typer(benchmarks.benchmarks, name="benchmarks")
 app.command("runs")(records.runs)
 app.add_typer(pool.pool, name="pool")
 app.command("schema")(schema.schema)
+app.command("import")(importing.import_)
 app.command("init")(starter.init)
 
 

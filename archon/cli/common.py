@@ -67,10 +67,11 @@ class ListsByDefault(TyperGroup):
 
 
 def complete_architectures(incomplete: str) -> list[str]:
-    """Return shipped architectures and the YAML files of the folder."""
+    """Return shipped architectures and the YAML and JSON files of the folder."""
     from archon.config import shipped
 
-    names = [*shipped(), *(path.as_posix() for path in Path().glob("*.y*ml"))]
+    files = (path.as_posix() for kind in ("*.y*ml", "*.json") for path in Path().glob(kind))
+    names = [*shipped(), *files]
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -92,7 +93,8 @@ Arch: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="ARCH",
-        help="A YAML file, or the name of an architecture that comes with archon.",
+        help="A YAML file, a JSON file of the original Archon, or the name of an architecture that"
+        " comes with archon.",
         autocompletion=complete_architectures,
         show_default=False,
     ),

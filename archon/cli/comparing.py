@@ -152,7 +152,7 @@ def _unknown(side: str, pool: Pool) -> ConfigError:
     from archon.config import shipped
     from archon.runs import list_runs
 
-    if side.endswith((".yaml", ".yml")):
+    if side.endswith((".yaml", ".yml", ".json")):
         return ConfigError("no such file", where=side)
     runs = [row["id"] for row in list_runs(pool, 10_000) if row["what"] == "eval"]
     hint = did_you_mean(side, [*shipped(), *runs])

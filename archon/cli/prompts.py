@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, get_args
 
 import typer
 
@@ -29,8 +30,8 @@ class _Listener:
         self.asked: Counter[Request] = Counter()
 
     def abilities(self, model: Model) -> frozenset[Ability]:
-        """Return nothing: no reply is given."""
-        return frozenset()
+        """Return everything: nobody is asked, so nobody can be unable."""
+        return frozenset(get_args(Ability))
 
     def batch_size(self, model: Model) -> int:
         """Return a number that no request reaches, so that each is listed once."""
@@ -51,6 +52,10 @@ class _Listener:
         """Write down the request."""
         self.asked[request] += len(draws)
         return [ModelError("nothing is sent", billed=False)] * len(draws)
+
+    async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
+        """Refuse: there is no answer to score."""
+        raise ModelError("nothing is scored", billed=False)
 
     async def close(self) -> None:
         """Nothing to free."""

@@ -1,8 +1,10 @@
-"""`archon schema`: the JSON schema of architecture files, for editors."""
+"""`archon schema`: the JSON schemas of architecture and search files, for editors."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from archon.cli import common
 
@@ -12,12 +14,20 @@ if TYPE_CHECKING:
 __all__ = ["schema"]
 
 
-def schema() -> None:
+def schema(
+    search: Annotated[bool, typer.Option("--search", help="That of search files.")] = False,
+) -> None:
     """Print the JSON schema of architecture files, made from the registered layers.
 
-    Put `# yaml-language-server: $schema=FILE` on top of a YAML file.
+    Put `# yaml-language-server: $schema=FILE` on top of a YAML file. For search files the editor
+    must be told of the tags as well (`yaml.customTags`).
     """
-    common.print_json(build())
+    if search:
+        from archon.search.file_schema import json_schema
+
+        common.print_json(json_schema())
+    else:
+        common.print_json(build())
 
 
 def build() -> Json:

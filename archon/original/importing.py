@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archon.base import Architecture, parse
@@ -33,6 +33,8 @@ class Imported:
         yaml: the file that loads as the same architecture.
         models: what each model of the file became, by its name there.
         fixes: what had to be changed to read it.
+        retired: retired models and what stands in for each, by their names here.
+        known: every name by which a replacement of its models could have been asked for.
     """
 
     file: str
@@ -41,6 +43,8 @@ class Imported:
     yaml: str
     models: Mapping[str, str]
     fixes: tuple[Fix, ...] = ()
+    retired: Mapping[str, str] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -58,6 +62,7 @@ class Imported:
             "calls": bound.calls,
             "reasks": bound.reasks,
             "models": dict(self.models),
+            "retired": dict(self.retired),
             "remarks": list(self.remarks),
             "fixes": [str(fix) for fix in self.fixes],
         }
@@ -108,7 +113,16 @@ def import_document(
         name, metadata, made,
         shape=shape, calls=architecture.bound().calls, remarks=architecture.remarks,
     )  # fmt: skip
-    return Imported(document.name, architecture, shape, text, dict(made.used), fixes)
+    return Imported(
+        document.name,
+        architecture,
+        shape,
+        text,
+        dict(made.used),
+        fixes,
+        dict(made.retired),
+        frozenset(made.known),
+    )
 
 
 def _metadata(document: Document, name: str, ignored: Mapping[str, Json]) -> dict[str, Json]:

@@ -78,7 +78,9 @@ class Document:
         try:
             self.data: Json = reader.whole()
         except Broken as error:
-            hint = "" if error.edit is None else f"; a repair would {error.edit.what}"
+            hint = (
+                "" if error.edit is None else f"; `archon import --repair` would {error.edit.what}"
+            )
             raise ConfigError(f"not JSON: {error.message}{hint}", where=self.at(error.at)) from None
         self._starts, self._keys, self._keep = reader.starts, reader.keys, reader.keep
 
@@ -222,10 +224,10 @@ class Reader:
         """Return the error for an entry without a comma before what follows at `end`."""
         junk = _JUNK.match(self.text, end)
         if junk and self.text[end - 1] == '"':
-            edit = Edit(end, junk.end(), "", "drop it")
-            return Broken(f"text after the closing quote of a string: {junk[0]!r}", end, edit)
-        edit = Edit(end, end, ",", "put a comma there") if self.text[self.at] in '"{[' else None
-        return Broken(f"',' or {close!r} is expected, got {self._shown()}", end, edit)
+            drop = Edit(end, junk.end(), "", "drop it")
+            return Broken(f"text after the closing quote of a string: {junk[0]!r}", end, drop)
+        comma = Edit(end, end, ",", "put a comma there") if self.text[self.at] in '"{[' else None
+        return Broken(f"',' or {close!r} is expected, got {self._shown()}", end, comma)
 
     def _string(self) -> str:
         match = _STRING.match(self.text, self.at)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from archon.backends import BACKENDS
 from archon.backends.prices import most_tokens
+from archon.base.places import unique
 from archon.errors import ConfigError, did_you_mean
 from archon.model import Model
 from archon.original.choices import Choices
@@ -15,7 +16,7 @@ from archon.original.components import Component
 from archon.original.retired import RETIRED
 from archon.types import Json
 
-__all__ = ["Translated", "translated"]
+__all__ = ["Translated", "short_name", "translated"]
 
 PROVIDERS: Mapping[str, str] = {
     "Together_API": "together_ai/",
@@ -51,12 +52,14 @@ class Translated:
         settings: name and sampling settings, as under `models` in YAML.
         source: provider and name in the file.
         was: the name here before a replacement; empty if there was none.
+        retired: whether the replacement is the one of the list of retired models.
         remarks: what whoever imports should know.
     """
 
     settings: Mapping[str, Json]
     source: str
     was: str = ""
+    retired: bool = False
     remarks: tuple[str, ...] = ()
 
     @property
@@ -76,9 +79,7 @@ def translated(component: Component, choices: Choices) -> Translated:
     other, given = _replacement(component.model, name, choices)
     remarks: list[str] = []
     if other != name:
-        settings = {}
-        if name in RETIRED and RETIRED[name] == other and not choices.all_models:
-            remarks.append(f"{name} is retired: {other} stands in for it")
+        settings = {}  # an address belongs to the old name
     if not component.is_pairrm:
         settings |= _sampling(component, other, remarks)
     if component.fields.get("no_system") or _NO_SYSTEM.match(other):
@@ -87,9 +88,15 @@ def translated(component: Component, choices: Choices) -> Translated:
             f"{other} gets no system message: its text goes in front of the question, where the"
             " original dropped it"
         )
-    return Translated(
-        {"model": other, **settings, **given}, source, name if other != name else "", tuple(remarks)
-    )
+    was = name if other != name else ""
+    retired = bool(was) and not choices.all_models and RETIRED.get(was) == other
+    return Translated({"model": other, **settings, **given}, source, was, retired, tuple(remarks))
+
+
+def short_name(name: str, taken: Mapping[str, object]) -> str:
+    """Return what a model is called in a file where some names are taken."""
+    last = re.sub(r"[^a-z0-9]+", "-", name.rpartition("/")[2].lower()).strip("-")
+    return unique(last or "model", taken)
 
 
 def _named(component: Component) -> tuple[str, dict[str, Json]]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["Remarks"]
+__all__ = ["Remarks", "one_line"]
+
+
+def one_line(text: str) -> str:
+    """Return a text that can leave neither its line nor its comment: printable characters."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 class Remarks:
@@ -13,7 +18,7 @@ class Remarks:
 
     def add(self, text: str, where: str) -> None:
         """Note a remark about a place, `file:line:column`."""
-        self._places.setdefault(text, []).append(where)
+        self._places.setdefault(one_line(text), []).append(where)
 
     def lines(self) -> tuple[str, ...]:
         """Return one line for each text, in order of the first place."""

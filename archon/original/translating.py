@@ -6,14 +6,12 @@ whether critiques are attached to them, and whether tests stand in the question.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from archon.base.places import unique
 from archon.original.choices import Choices
 from archon.original.components import Component, Original
-from archon.original.models import Translated, translated
+from archon.original.models import Translated, short_name, translated
 from archon.original.remarks import Remarks
 from archon.types import Json
 
@@ -21,6 +19,8 @@ __all__ = ["Translation", "translate"]
 
 PAPER_TESTS = (5, 10)
 """Tests that a unit-test generator without a cap writes, as the paper states (section 3.1)."""
+
+RETIRED_REMARK = "retired models have stand-ins"
 
 GROUP = 26
 """Candidates in one list-wise prompt, where nothing else is set."""
@@ -38,6 +38,9 @@ class Translation:
         remarks: what whoever imports should know.
         comments: by the id of an entry or of a model's settings, what it was in the file.
         places: by the id of a container, `file:line:column` of what it was made from.
+        used: what each model of the file became, by its name there.
+        retired: retired models and what stands in for each.
+        known: every name by which a replacement could have been asked for.
     """
 
     models: dict[str, dict[str, Json]] = field(default_factory=dict)
@@ -47,15 +50,16 @@ class Translation:
     comments: dict[int, str] = field(default_factory=dict)
     places: dict[int, str] = field(default_factory=dict)
     used: dict[str, str] = field(default_factory=dict)
+    retired: dict[str, str] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
 
     def where(self, container: object, key: object = None) -> str:
         """Return the place in the original file of a part of `stages` or `models`."""
         inner: object = None
-        if isinstance(container, Mapping) or (isinstance(container, list) and container):
-            try:
-                inner = container[key]  # type: ignore[index]
-            except (KeyError, IndexError, TypeError):
-                inner = None
+        if isinstance(container, Mapping):
+            inner = container.get(key)
+        elif isinstance(container, list) and isinstance(key, int) and key < len(container):
+            inner = container[key]
         return self.places.get(id(inner)) or self.places.get(id(container), "")
 
 
@@ -86,6 +90,9 @@ class _Translating:
             self.made.remarks.add("a component without a list is read as a layer of one", where)
         for layer in original.layers:
             self.layer(layer)
+        if self.made.retired:
+            pairs = ", ".join(f"{old} -> {new}" for old, new in self.made.retired.items())
+            self.made.remarks.add(f"{RETIRED_REMARK}: {pairs}", original.layers[0][0].where)
         if self.most > 1:
             self.made.remarks.add(
                 f"up to {self.most} answers come out: the original picks one by chance, here it is"
@@ -147,12 +154,13 @@ class _Translating:
     def named(self, made: Translated, component: Component) -> str:
         settings = dict(made.settings)
         self.made.used[component.model] = str(settings["model"])
+        if made.retired:
+            self.made.retired[made.was] = str(settings["model"])
+        self.made.known |= {component.model, made.was or str(settings["model"])}
         for name, known in self.made.models.items():
             if known == settings:
                 return name
-        last = str(settings["model"]).rpartition("/")[2].lower()
-        short = re.sub(r"[^a-z0-9]+", "-", last).strip("-")
-        name = unique(short or "model", self.made.models)
+        name = short_name(str(settings["model"]), self.made.models)
         self.made.models[name] = settings
         self.made.places[id(settings)] = component.where
         instead = "in place of " if made.was else ""

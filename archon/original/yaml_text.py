@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from archon.original.remarks import one_line
 from archon.original.translating import Translation
 from archon.types import Json
 
-__all__ = ["yaml_text"]
+__all__ = ["commented", "flow", "yaml_text"]
 
 _WIDE = 1 << 20
 
@@ -35,14 +37,14 @@ def yaml_text(
         remarks: what whoever imports should know.
     """
     lines = [
-        f"# {_plain(shape)}",
+        f"# {one_line(shape)}",
         "# Imported from a file of the original Archon.",
         f"# Calls for one question: {calls}",
-        *(f"# {_plain(remark)}" for remark in remarks),
+        *(f"# {one_line(remark)}" for remark in remarks),
         *_block({"name": name}),
         *_block({"metadata": dict(metadata)}),
         "models:",
-        *(_commented(f"  {_flow(short)}: {_flow(settings)}", made.comments.get(id(settings), ""))
+        *(commented(f"  {flow(short)}: {flow(settings)}", made.comments.get(id(settings), ""))
           for short, settings in made.models.items()),
         "stages:",
         *(line for stage in made.stages for line in _stage(stage, made.comments)),
@@ -55,17 +57,19 @@ def _stage(stage: Json, comments: Mapping[int, str]) -> Iterator[str]:
     for i, entry in enumerate(entries):
         [(kind, settings)] = entry.items()
         front = "  - " if len(entries) == 1 else "  - - " if i == 0 else "    - "
-        yield _commented(f"{front}{kind}: {_flow(settings)}", comments.get(id(entry), ""))
+        yield commented(f"{front}{kind}: {flow(settings)}", comments.get(id(entry), ""))
 
 
-def _commented(line: str, comment: str) -> str:
-    return f"{line}  # {_plain(comment)}" if comment else line
+def commented(line: str, comment: str) -> str:
+    """Return a line with a comment behind it, where there is one to make."""
+    return f"{line}  # {one_line(comment)}" if comment else line
 
 
-def _flow(value: Json) -> str:
+def flow(value: Json) -> str:
     """Return a value on one line."""
-    text = _dumped(value, default_flow_style=True).strip()
-    return text.removesuffix("\n...") if not isinstance(value, (dict, list)) else text
+    text = _dumped(value, default_flow_style=True).strip().removesuffix("\n...")
+    # YAML folds a text with line breaks over several lines; JSON, which is YAML too, does not.
+    return text if text.isprintable() else json.dumps(value)
 
 
 def _block(value: Json) -> list[str]:
@@ -75,8 +79,3 @@ def _block(value: Json) -> list[str]:
 def _dumped(value: Json, **style: Any) -> str:
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=_WIDE, **style)
     return text
-
-
-def _plain(text: str) -> str:
-    """Return a text that cannot leave its comment: one line of printable characters."""
-    return "".join(char if char.isprintable() else " " for char in text)

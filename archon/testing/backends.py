@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import get_args
 
 from archon.errors import ModelError
-from archon.model import Ability, Backend, Draw, Model, Outcome, Request
+from archon.model import Ability, Backend, Draw, Model, Outcome, Request, Scorer
 from archon.types import Finish, Message, Reply
 
 __all__ = ["BACKEND_CONTRACTS", "check_backend"]
@@ -153,6 +153,28 @@ def draws_are_seeded(make: Make, model: Model) -> None:
     _with(make, work)
     _with(make, work)
     assert first[:1] == first[1:], "the same draws gave other replies in a fresh backend"
+
+
+@_contract
+def scores_texts(make: Make, model: Model) -> None:
+    """A backend that declares `score` grades each text in [0, 1], equal ones alike."""
+    answers = ["It is 42.", "", "I do not know.", "It is 42."]
+    seen: list[list[float]] = []
+
+    async def work(backend: Backend) -> None:
+        if "score" not in backend.abilities(model):
+            return
+        assert isinstance(backend, Scorer), "it declares `score`, but has no such method"
+        scores = await backend.score(model, "What is 6 * 7?", answers)
+        assert len(scores) == len(answers), f"{len(scores)} scores for {len(answers)} texts"
+        assert all(0 <= score <= 1 for score in scores), f"scores out of [0, 1]: {scores}"
+        assert scores[0] == scores[3], "equal texts have different scores"
+        assert await backend.score(model, "What is 6 * 7?", []) == []
+        seen.append(scores)
+
+    _with(make, work)
+    _with(make, work)
+    assert seen[:1] == seen[1:], "the same texts got other scores in a fresh backend"
 
 
 @_contract

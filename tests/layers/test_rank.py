@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import re
 from typing import Any
 
@@ -8,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archon.errors import ModelError, NodeError
-from archon.layers import Rank
+import archon
+from archon.backends.fake import Fake
+from archon.base import Shape
+from archon.errors import ConfigError, ModelError, NodeError
+from archon.layers import Generate, Rank
 from archon.layers.rank import _rounds
 from archon.model import Draw, Request
-from archon.types import Note
+from archon.types import Note, State, Task
 
 SHOWN = re.compile(r"^<<< \w+ answer (\w+)\n(.*?)\n>>>", re.MULTILINE | re.DOTALL)
 
@@ -135,3 +139,58 @@ def test_fewer_distinct_candidates_never_cost_more(n: int, size: int, method: An
         return sum(layer._round_calls(alive) for alive in _rounds(count, size))
 
     assert calls(n) <= calls(n + 1)
+
+
+def test_a_scorer_ranks_without_a_call(drive: Any, candidates: Any) -> None:
+    """The expected order is that of the fake model's numbers, computed here on their own."""
+    texts = [f"text {i}" for i in range(6)]
+
+    def number(text: str) -> float:
+        return random.Random(f"fake/m\x1fQ?\x1f{text}").random()
+
+    layer = Rank(model="fake/m", method="scorer", keep=2)
+    state = State(Task.of("Q?"), candidates=candidates(*texts))
+    out = drive(layer, by_text, state)
+    assert out.requests == []
+    assert out.texts == sorted(texts, key=number, reverse=True)[:2]
+    assert [c.score() for c in out.state.candidates] == sorted(map(number, texts))[:-3:-1]
+
+
+def test_a_model_that_cannot_score_is_refused_before_any_call() -> None:
+    arch = Generate(model="fake/m", samples=2) >> Rank(model="openai/gpt-4o", method="scorer")
+    model = archon.Model("openai/gpt-4o")
+    assert arch.needed_abilities == ((model, "score"),)
+    fake = Fake()
+    with (
+        archon.Session(pool=None, backends={"fake": fake, "http": _Mute()}) as session,
+        pytest.raises(ConfigError, match="'openai/gpt-4o' has no 'score'"),
+    ):
+        archon.run(arch, "Q?", session=session)
+    assert fake.requests == []
+
+
+class _Mute(Fake):
+    """A backend that only chats."""
+
+    def abilities(self, model: archon.Model) -> frozenset[Any]:
+        return frozenset()
+
+
+def test_one_without_rivals_is_asked_about_only_on_request(drive: Any, candidates: Any) -> None:
+    skipped = drive(Rank(model="fake/m"), by_text, candidates("a"))
+    asked = drive(Rank(model="fake/m", alone="ask"), by_text, candidates("a"))
+    assert (len(skipped.requests), len(asked.requests)) == (0, 1)
+    assert skipped.texts == asked.texts == ["a"]
+    assert skipped.state.candidates[0].score() == asked.state.candidates[0].score() == 1.0
+    shape = Shape(candidates=1)
+    assert Rank(model="fake/m").bound(shape).calls == 0
+    assert Rank(model="fake/m", alone="ask").bound(shape).calls == 1
+
+
+@pytest.mark.parametrize("method", ["list", "pairs", "points"])
+def test_critiques_can_be_left_out(drive: Any, candidates: Any, method: Any) -> None:
+    notes = [Note("critique", text="MARK")] * 2
+    for shown in (True, False):
+        layer = Rank(model="fake/m", method=method, with_critiques=shown)
+        out = drive(layer, by_text, candidates("a", "b", notes=notes))
+        assert all(("MARK" in prompt) is shown for prompt in out.prompts)

@@ -31,3 +31,19 @@ def test_nothing_to_read(drive: Any) -> None:
     assert out.warnings
     with pytest.raises(NodeError, match="unparsed: fail"):
         drive(UnitTests(model="fake/m", unparsed="fail"), lambda r, d: "No.", ())
+
+
+def test_a_range_takes_fewer_too(drive: Any) -> None:
+    three = "1. The answer a.\n2. The answer b.\n3. The answer c."
+    layer = UnitTests(model="fake/m", count=5, least=3)
+    out = drive(layer, lambda r, d: three, ())
+    assert len(out.state.tests) == 3
+    assert "Write 3 to 5 statements" in out.prompts[0]
+    assert drive(layer, lambda r, d: "1. The answer a.\n2. The answer b.", ()).state.tests == ()
+    six = "\n".join(f"{i}. The answer {i}." for i in range(1, 7))
+    assert len(drive(layer, lambda r, d: six, ()).state.tests) == 5
+
+
+def test_the_range_is_in_order() -> None:
+    with pytest.raises(ValueError, match=r"`least` \(6\) is more than `count` \(5\)"):
+        UnitTests(model="fake/m", least=6)
