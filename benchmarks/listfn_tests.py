@@ -13,7 +13,7 @@ from functools import cache
 
 from archon.benchmarks.listfn_steps import Step, Value, mutants, run
 
-__all__ = ["fingerprint", "shown", "strong", "told_apart", "weak"]
+__all__ = ["fingerprint", "probes", "shown", "strong", "told_apart", "weak"]
 
 Numbers = tuple[int, ...]
 
@@ -30,9 +30,12 @@ def probes() -> tuple[Numbers, ...]:
     return tuple(lists)
 
 
-def fingerprint(steps: Sequence[Step]) -> tuple[Value, ...]:
-    """What a function returns for the probes; functions that behave alike have the same one."""
-    return tuple(run(steps, row) for row in probes())
+def fingerprint(steps: Sequence[Step], count: int | None = None) -> tuple[Value, ...]:
+    """What a function returns for the first `count` probes, or all.
+
+    Functions that behave alike have the same one.
+    """
+    return tuple(run(steps, row) for row in probes()[:count])
 
 
 def _wide(steps: Sequence[Step], rng: random.Random) -> Iterator[Numbers]:

@@ -72,6 +72,7 @@ def drawn(
     split: Split,
     draw: Callable[[random.Random], S],
     tell: Callable[[S, str, random.Random], P],
+    fits: Callable[[S], bool] = lambda _: True,
 ) -> Iterator[P]:
     """Problems of one split in a fixed order, no question twice; the same in every process.
 
@@ -81,6 +82,7 @@ def drawn(
         split: which problems to keep.
         draw: makes a problem, without words.
         tell: puts it into words, given its id.
+        fits: whether a problem of the split is to be asked: what takes too long for `draw`.
 
     Raises:
         RuntimeError: There is no further problem within reach.
@@ -90,7 +92,7 @@ def drawn(
     misses = 0
     while misses < GIVE_UP_AFTER:
         found = draw(rng)
-        if split_of(found.key) != split:
+        if split_of(found.key) != split or not fits(found):
             misses += 1
             continue
         problem = tell(found, f"{stream}-{len(seen)}", rng)
