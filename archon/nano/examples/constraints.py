@@ -61,9 +61,10 @@ class ConstraintsFamily(Family[Brief, Entries]):
                 near = (*problem.witness, problem.witness[0])
 
     def belief(self, problem: Brief, knobs: Knobs, rng: random.Random) -> Draft[Entries]:
-        """A list that meets all rules, or the same but for its last entry but one."""
+        """A list that meets all rules, or one without its last entry but one."""
         draft = self.right(problem, rng)
-        if len(draft.value) > 2 and knobs.strikes("count", rng):
+        trapped = len(draft.value) > 2 and "exactly" not in problem.told[0]
+        if trapped and knobs.strikes("count", rng):
             return _draft((*draft.value[:-2], draft.value[-1]))
         return draft
 

@@ -48,7 +48,7 @@ class CountdownFamily(Family[Puzzle, str]):
     def belief(self, problem: Puzzle, knobs: Knobs, rng: random.Random) -> Draft[str]:
         """The solution; without brackets where one computes from left to right."""
         tree = _turned(problem.solution, rng)
-        loose = _draft(tree, brackets=False)
+        loose = _draft(_leaning(tree), brackets=False)
         if _loose(loose.value) == problem.target and knobs.strikes("brackets", rng):
             return loose
         return _draft(tree)
@@ -201,6 +201,16 @@ def _turned(tree: Tree, rng: random.Random) -> Tree:
         return tree
     left, right = _turned(tree.left, rng), _turned(tree.right, rng)
     if tree.sign in "+*" and rng.random() < 0.5:
+        left, right = right, left
+    return Tree(tree.value, tree.sign, left, right)
+
+
+def _leaning(tree: Tree) -> Tree:
+    """The same with the longer part first where that is allowed, as one computes in passing."""
+    if tree.left is None or tree.right is None:
+        return tree
+    left, right = _leaning(tree.left), _leaning(tree.right)
+    if tree.sign in "+*" and len(right.steps) > len(left.steps):
         left, right = right, left
     return Tree(tree.value, tree.sign, left, right)
 

@@ -6,10 +6,10 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 from archon.benchmarks.listfn import LEVELS, Function, example, problems
-from archon.benchmarks.listfn_steps import OPS, Step, Value, mutants, program, run
+from archon.benchmarks.listfn_steps import OPS, Op, Step, Value, mutants, program, run
 from archon.benchmarks.listfn_tests import fingerprint
 from archon.benchmarks.procedural import Split
 from archon.nano.examples.family import Check, Draft, Family, Statement
@@ -139,7 +139,8 @@ def _returns(row: tuple[int, ...], value: Value) -> Callable[[Steps], tuple[str,
 
 
 def _draft(steps: Steps) -> Draft[Steps]:
-    return Draft(program(steps), steps)
+    """A draft; steps of equal lines (`double`, and `multiply 2`) are named alike."""
+    return Draft(program(steps), tuple(_step(step.code) or step for step in steps))
 
 
 @cache
@@ -147,11 +148,17 @@ def _lines() -> tuple[tuple[re.Pattern[str], str], ...]:
     """How the line of each kind of step is recognised."""
     number = re.escape(r"{k}")
     return tuple(
-        (re.compile(re.escape(op.code).replace(number, r"(-?\d{1,6})")), name)
+        (re.compile(re.escape(op.code).replace(number, _digits(op))), name)
         for name, op in OPS.items()
     )
 
 
+def _digits(op: Op) -> str:
+    # `xs[:-3]` drops the last three; it does not take the first minus three.
+    return r"(\d{1,6})" if op.kind == "slice" else r"(-?\d{1,6})"
+
+
+@lru_cache(maxsize=8192)
 def _step(line: str) -> Step | None:
     for pattern, name in _lines():
         if match := pattern.fullmatch(line):
