@@ -21,6 +21,7 @@ from archon import parsing
 from archon.backends.fake import Fake
 from archon.base import Layer, ScoreContext
 from archon.benchmarks import Arithmetic, Constraints, Countdown
+from archon.benchmarks.arithmetic import parse_key
 from archon.benchmarks.procedural import split_of
 from archon.layers import Critique, Fuse, Generate, Rank, Refine, TestEval, UnitTests, Verify
 from archon.layers.judging import labels
@@ -30,6 +31,7 @@ from archon.nano.data import ASSISTANT, END, THINK, USER, Group
 from archon.nano.examples import prompts
 from archon.nano.examples.family import Draft, Family
 from archon.nano.examples.knobs import HONEST, TAUGHT, Knobs
+from archon.nano.examples.marking import marked, marked_answers
 from archon.nano.examples.mixing import FAMILIES, GENERAL, MIXES, Mix, groups
 from archon.nano.examples.roles import CODE_ROLES, ROLES, Case, drafts, grouped
 from tests.benchmarks.test_listfn import executed, outside
@@ -333,3 +335,44 @@ def test_benchmarks_score_what_is_taught() -> None:
     right = family.right(problem, random.Random(0))
     scored = asyncio.run(benchmark.score(item, right.text, ScoreContext()))
     assert scored.value == 1.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_marks_end_in_the_truth_and_never_recover(name: str) -> None:
+    wrong_before_the_end = 0
+    for case in cases(name, 120, seed=5):
+        for draft in (case.right(), *drafts(case, 2)):
+            answer = marked(case.family, case.problem, draft)
+            assert answer.right is truly_right(case, draft)
+            assert "\n".join(answer.lines) == draft.text
+            steps = answer.marks[:-1]
+            assert list(steps) == sorted(steps, reverse=True)
+            if answer.right and name != "countdown":
+                assert all(answer.marks)
+            wrong_before_the_end += not all(steps)
+    assert (wrong_before_the_end > 10) == (name != "constraints")
+
+
+def test_marks_by_hand() -> None:
+    family = FAMILIES["arithmetic"]
+    problem = next(
+        p for p in family.stream(2, "train", 0) if p.key.count("+") == 2 and "*" not in p.key
+    )
+    a, b, c = (term.sign * term.size for term in parse_key(problem.key))
+    gains, loss = [n for n in (a, b, c) if n > 0], next(-n for n in (a, b, c) if n < 0)
+    both = sum(gains)
+    text = f"{gains[0]} + {gains[1]} = {both}\n{both} + {loss} = {both + loss}\n#### {both + loss}"
+    draft = family.read(problem, text)
+    assert draft is not None
+    assert family.marks(problem, draft) == [True, False, False]
+    text = f"{gains[0]} + {gains[1]} = {both + 1}\n{both + 1} - {loss} = {both + 1 - loss}\n#### 0"
+    draft = family.read(problem, text)
+    assert draft is not None
+    assert family.marks(problem, draft) == [False, False, False]
+
+
+def test_marked_answers_are_of_train_problems() -> None:
+    found = list(islice(marked_answers(GENERAL, 2), 60))
+    assert {split_of(one.key) for group in found for one in group} == {"train"}
+    share = sum(one.right for group in found for one in group) / 240
+    assert 0.3 < share < 0.8

@@ -115,6 +115,11 @@ class ConstraintsFamily(Family[Brief, Entries]):
             lines.append(f"{number}. {met}{_found(rule, draft.value)}")
         return Check("\n".join(lines), _share(rules, draft.value) == 1)
 
+    def marks(self, problem: Brief, draft: Draft[Entries]) -> list[bool]:
+        """Wrong until the line with the list, if that is."""
+        right = _share(problem.rules, draft.value) == 1
+        return [True] * draft.text.count("\n") + [right]
+
     def basis(
         self,
         problem: Brief,

@@ -120,6 +120,22 @@ class CountdownFamily(Family[Puzzle, str]):
         text = f"used: {used}\ngiven: {given}\nvalue: {_number(value)}\ntarget: {problem.target}"
         return Check(text, self._right(problem, draft, loose=loose))
 
+    def marks(self, problem: Puzzle, draft: Draft[str]) -> list[bool]:
+        """An operation is right on numbers that are left; the last line if it solves the puzzle."""
+        left = [str(number) for number in problem.numbers]
+        marks = []
+        for line in draft.text.split("\n")[:-1]:
+            words = line.split()
+            fine = not marks or marks[-1]
+            for number in (words[0], words[2]):
+                fine = fine and number in left
+                left = [*left]
+                if number in left:
+                    left.remove(number)
+            left.append(words[4])
+            marks.append(fine and parse(" ".join(words[:3])).value == int(words[4]))
+        return [*marks, self._right(problem, draft)]
+
     def basis(
         self,
         problem: Puzzle,

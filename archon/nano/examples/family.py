@@ -117,6 +117,10 @@ class Family(Generic[P, D]):
         """What is derived again, and whether the draft agrees with it."""
         raise NotImplementedError
 
+    def marks(self, problem: P, draft: Draft[D]) -> list[bool]:
+        """For each line of a draft, whether it and all before it are right, in truth."""
+        raise NotImplementedError
+
     def basis(
         self,
         problem: P,

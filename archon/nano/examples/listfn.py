@@ -104,6 +104,14 @@ class ListFnFamily(Family[Function, Steps]):
         text = f"asked: {_plan(belief.value)}\nfound: {_plan(draft.value)}"
         return Check(text, draft.value == belief.value)
 
+    def marks(self, problem: Function, draft: Draft[Steps]) -> list[bool]:
+        """Right as long as the lines are those of the reference, or if all does the same."""
+        reference = _draft(problem.steps).value
+        if fingerprint(draft.value) == fingerprint(reference):
+            return [True] * (draft.text.count("\n") + 1)
+        alike = _alike(draft.value, reference)
+        return [line <= alike for line in range(draft.text.count("\n") + 1)]
+
     def basis(
         self,
         problem: Function,
