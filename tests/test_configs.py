@@ -25,6 +25,8 @@ FILES = shipped()
 REMOTE = sorted(name for name in FILES if not name.startswith("local/"))
 PROMISED = {
     "best-of-n",
+    "code-agreement",
+    "code-repair",
     "critique-fuse",
     "ensemble-rank-fuse",
     "general-purpose",

@@ -100,6 +100,8 @@ def obliging(request: Request, draw: Draw) -> str:
         return chance.choice(request.verdicts)
     if request.schema:
         return json.dumps(_instance(json.loads(request.schema), chance))
+    if "```python\nassert" in request.messages[-1].content:
+        return f"```python\nassert f({chance.random():.6f}) == 1\n```"
     if "JSON list" in request.messages[-1].content:
         return json.dumps([f"The answer holds ({chance.random():.6f})." for _ in range(10)])
     labels = list(dict.fromkeys(_LABEL.findall(request.messages[-1].content)))
