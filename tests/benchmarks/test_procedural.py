@@ -66,7 +66,7 @@ def test_another_process_gives_the_same_items_and_digests(hash_seed: str) -> Non
     ).stdout
     here = ""
     for family in CLASSES:
-        mixed = family("mixed")
+        mixed: Procedural[Any] = family("mixed")
         items = [(i.task.question, i.target) for i in mixed.items("test", 4)]
         here += f"{mixed.digest()} {items}\n"
     assert out == here
@@ -79,10 +79,11 @@ def test_mixed_takes_the_levels_in_turn_and_digests_tell_levels_apart(
     items = family("mixed").items("test", len(family.levels) + 1)
     groups = [f"level {level}" for level in (*family.levels, family.levels[0])]
     assert [item.group for item in items] == groups
-    second = family.levels[1]
+    second: int = family.levels[1]
     assert family("mixed").items("test", 2)[1] == family(second).items("test", 1)[0]
     assert family(second).items("test", 3, seed=1) != family(second).items("test", 3)
-    assert len({family(level).digest() for level in (*family.levels[:2], "mixed")}) == 3
+    levels: list[int | str] = [*family.levels[:2], "mixed"]
+    assert len({family(level).digest() for level in levels}) == 3
 
 
 @pytest.mark.parametrize("family", CLASSES)

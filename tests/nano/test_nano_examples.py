@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import os
 import random
@@ -18,12 +17,25 @@ import pytest
 
 import archon
 from archon import parsing
+from archon.asserts import asserts
 from archon.backends.fake import Fake
 from archon.base import Layer, ScoreContext
-from archon.benchmarks import Arithmetic, Constraints, Countdown
+from archon.benchmarks import Arithmetic, Constraints, Countdown, ListFn
 from archon.benchmarks.arithmetic import parse_key
-from archon.benchmarks.procedural import split_of
-from archon.layers import Critique, Fuse, Generate, Rank, Refine, TestEval, UnitTests, Verify
+from archon.benchmarks.procedural import Split, split_of
+from archon.errors import ConfigError
+from archon.layers import (
+    CodeTests,
+    Critique,
+    Fuse,
+    Generate,
+    Rank,
+    Refine,
+    RunTests,
+    TestEval,
+    UnitTests,
+    Verify,
+)
 from archon.layers.judging import labels
 from archon.layers.verify import CORRECT
 from archon.model import Model, Request
@@ -39,6 +51,7 @@ from tests.benchmarks.test_listfn import executed, outside
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = outside(8)[:60]
 NAMES = list(FAMILIES)
+SPLITS: tuple[Split, ...] = ("dev", "test")
 
 
 def cases(name: str, count: int, knobs: Knobs = TAUGHT, seed: int = 0) -> list[Case]:
@@ -179,8 +192,7 @@ def readable(role: str, prompt: str, reply: str) -> bool:
             return found is not None and all(text.startswith("The answer") for text in found)
         case "code_tests":
             assert wanted
-            tree = ast.parse(reply.removeprefix("```python\n").removesuffix("\n```"))
-            return len(tree.body) == int(wanted[1]) > 0
+            return len(asserts(reply, "f", 9)) == int(wanted[1]) > 0
         case "test_eval":
             count = len(re.findall(r"^Test #", prompt, re.MULTILINE))
             results = parsing.passed(reply, count)
@@ -245,6 +257,7 @@ def test_prompts_are_those_that_the_layers_send() -> None:
         return replies(request) if request.model.model != "fake/judge" else "1. a\n2. b"
 
     asked(UnitTests(model=nano, count=2), listing, prompts.unit_tests("Why?", 2))
+    asked(CodeTests(model=nano, count=3), listing, prompts.code_tests("Why?", 3))
     tests = UnitTests(model=nano, count=2) >> TestEval(model=nano)
     asked(tests, listing, prompts.trying("Why?", "the draft", ["a", "b"]))  # type: ignore[arg-type]
     shown = UnitTests(model=nano, count=2) >> Generate(model=nano, with_tests=True)
@@ -267,6 +280,39 @@ def test_the_words_around_the_data_are_few() -> None:
     ]
     for text in frame:
         assert len(re.findall(r"\w+|\S", text)) <= 35, text
+
+
+def test_no_two_roles_begin_alike() -> None:
+    shown = prompts.labelled(["x", "y"])
+    frames = [
+        prompts.critiquing("Q", shown), prompts.reviewing("Q", "x"), prompts.ranking("Q", shown),
+        prompts.fusing("Q", shown), prompts.refining("Q", "x", ""), prompts.checking("Q", "x"),
+        prompts.judging("Q", "x", "y"), prompts.unit_tests("Q", 5), prompts.code_tests("Q", 5),
+        prompts.trying("Q", "x", ["y"]), prompts.answering_tests("Q", ["y"]),
+    ]  # fmt: skip
+    assert len({text.split("\n")[0] for text in frames}) == len(frames)
+
+
+def always(text: str) -> Callable[[Request, Any], str]:
+    return lambda request, draw: text
+
+
+def test_feedback_is_what_running_the_program_says() -> None:
+    layer = RunTests(tests=("task",), feedback=True)
+    try:
+        layer.ready()
+    except ConfigError as error:
+        pytest.skip(str(error).splitlines()[0])
+    benchmark, family = ListFn(2), FAMILIES["listfn"]
+    problem, rng = next(family.stream(2, "test", 0)), random.Random(0)
+    for draft in (family.right(problem, rng), family.wrong(problem, rng)):
+        fake = Fake(always(draft.text))
+        with archon.Session(pool=None, backends={"fake": fake}) as session:
+            arch = Generate(model=Model("fake/m")) >> layer
+            result = archon.run(arch, benchmark.item(problem).task, session=session)
+        note = result.candidates[0].note("critique")
+        assert note is not None
+        assert note.text == family.feedback(problem, draft)
 
 
 def test_a_group_is_cut_where_no_token_is() -> None:
@@ -292,8 +338,8 @@ def test_no_question_of_dev_or_test_is_in_training() -> None:
     for family in FAMILIES.values():
         level = family.levels[0]
         train = {p.question for p in islice(family.stream(level, "train", 0), 300)}
-        for split in ("dev", "test"):
-            assert not train & {p.question for p in islice(family.stream(level, split, 0), 60)}  # type: ignore[arg-type]
+        for split in SPLITS:
+            assert not train & {p.question for p in islice(family.stream(level, split, 0), 60)}
 
 
 def test_the_same_examples_in_another_process() -> None:

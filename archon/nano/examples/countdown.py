@@ -123,7 +123,7 @@ class CountdownFamily(Family[Puzzle, str]):
     def marks(self, problem: Puzzle, draft: Draft[str]) -> list[bool]:
         """An operation is right on numbers that are left; the last line if it solves the puzzle."""
         left = [str(number) for number in problem.numbers]
-        marks = []
+        marks: list[bool] = []
         for line in draft.text.split("\n")[:-1]:
             words = line.split()
             fine = not marks or marks[-1]

@@ -131,6 +131,10 @@ class Family(Generic[P, D]):
         """What a ranking of labelled drafts is based on."""
         raise NotImplementedError
 
+    def feedback(self, problem: P, draft: Draft[D]) -> str:
+        """What running the draft shows, as `run_tests` says it; empty where nothing can run."""
+        return ""
+
     def statements(
         self, problem: P, belief: Draft[D], count: int, rng: random.Random
     ) -> list[Statement[D]]:

@@ -18,6 +18,7 @@ from archon.nano.examples.knobs import Knobs
 __all__ = ["ListFnFamily"]
 
 Steps = tuple[Step, ...]
+_FAILED = "assertion failed;"
 _STRICT = {"at least": "more", "more": "at least", "at most": "less", "less": "at most"}
 
 
@@ -121,6 +122,20 @@ class ListFnFamily(Family[Function, Steps]):
     ) -> str:
         """What is asked."""
         return f"asked: {_plan(belief.value)}"
+
+    def feedback(self, problem: Function, draft: Draft[Steps]) -> str:
+        """The examples that the program fails, and what it returns for them."""
+        failed = []
+        for row in problem.examples:
+            wanted, found = run(problem.steps, row), run(draft.value, row)
+            if found != wanted:
+                call = f"f({list(row)})"
+                failed.append(
+                    f"assert {call} == {wanted}\n  fail: {_FAILED} {call} returned {found}"
+                )
+        if not failed:
+            return "The program passes all tests that were run."
+        return "\n".join(["The program was run and fails these tests:", *failed])
 
     def statements(
         self, problem: Function, belief: Draft[Steps], count: int, rng: random.Random

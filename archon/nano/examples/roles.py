@@ -66,6 +66,15 @@ class Case:
             return said if wrong.value != draft.value else "Something is missing."
         return self.family.review(self.problem, draft, belief, self.rng)
 
+    def said(self, draft: Draft[Any], belief: Draft[Any]) -> str:
+        """A review, or what running the draft showed."""
+        shown = self.family.feedback(self.problem, draft) if self.rng.random() < _EXECUTED else ""
+        return shown or self.review(draft, belief)
+
+
+_EXECUTED = 0.3
+"""Share of the reviews of programs that come from running them."""
+
 
 def drafts(case: Case, count: int) -> list[Draft[Any]]:
     """Answers as a model gives them: right ones, shared misconceptions, faults of their own."""
@@ -174,7 +183,7 @@ def _refine(case: Case) -> Pair:
     """What is right stays as it is; what is not becomes right, with or without a review."""
     [draft] = drafts(case, 1)
     belief = case.belief()
-    said = case.review(draft, belief) if case.rng.random() < 0.8 else ""
+    said = case.said(draft, belief) if case.rng.random() < 0.8 else ""
     same = case.family.same(case.problem, draft, belief)
     return prompts.refining(case.question, draft.text, said), (draft if same else belief).text
 
@@ -223,7 +232,7 @@ def _labelled(case: Case, shown: Sequence[Draft[Any]], *, some: bool = False) ->
     reviews: list[str] = []
     if some and case.rng.random() < 0.33:
         belief = case.belief()
-        reviews = [case.review(draft, belief) for draft in shown]
+        reviews = [case.said(draft, belief) for draft in shown]
     return prompts.labelled([draft.text for draft in shown], reviews)
 
 
