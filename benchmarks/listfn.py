@@ -80,7 +80,7 @@ def draw(level: int, rng: random.Random) -> Function:
         ends = rng.random() < _END and (level > 1 or rng.random() < 0.2)
         names = [rng.choice(INNER) for _ in range(level - ends)]
         names += [rng.choice(ENDS)] if ends else []
-        steps = tuple(Step(name, _number(name, rng)) for name in names)
+        steps = tuple(Step(name, _number(name, level, rng)) for name in names)
         # Most unfit functions show on a few lists already.
         if _dull(fingerprint(steps, _FIRST)):
             continue
@@ -90,12 +90,12 @@ def draw(level: int, rng: random.Random) -> Function:
             return Function(steps, digest.hexdigest(), level)
 
 
-def _number(name: str, rng: random.Random) -> int:
+def _number(name: str, level: int, rng: random.Random) -> int:
     op = OPS[name]
     if not op.numbered:
         return 0
-    # Half of the numbers are small, so that they fit lists of small numbers.
-    most = min(op.most, 10) if rng.random() < 0.5 else op.most
+    # Half of the numbers are small, to fit small lists, where there are functions enough.
+    most = min(op.most, 10) if level > 2 and rng.random() < 0.5 else op.most
     return rng.randint(op.least, most)
 
 
@@ -132,7 +132,7 @@ def tell(found: Function, name: str, rng: random.Random) -> Function:
 def problems(level: int, split: Split, seed: int = 0) -> Iterator[Function]:
     """Functions of one level and split, the same ones in every process; no task twice.
 
-    At level 1, where there are few functions, one may come again in other words.
+    At levels 1 and 2, where there are few functions, one may come again in other words.
 
     Raises:
         ValueError: The level does not exist.
