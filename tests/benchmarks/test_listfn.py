@@ -46,7 +46,7 @@ def test_the_python_of_a_step_does_what_the_step_does(name: str) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_references_and_examples_agree_when_python_runs_them(level: int) -> None:
-    for problem in islice(problems(level, "test"), 25):
+    for problem in islice(problems(level, "test"), 10):
         function = executed(problem.program)
         assert len(problem.steps) == level
         assert len(problem.examples) == 2
@@ -104,8 +104,8 @@ def rates(count: int) -> tuple[float, float, int]:
 
 
 def test_strong_tests_fail_typical_wrong_programs_and_weak_ones_fewer() -> None:
-    hard, soft, wrong = rates(5)
-    assert wrong > 250
+    hard, soft, wrong = rates(4)
+    assert wrong > 200
     assert hard >= 0.99
     assert 0.5 < soft < 0.9
 
@@ -188,10 +188,10 @@ def test_programs_are_scored_by_running_them(sandboxed: ListFn) -> None:
 
 def test_a_weak_test_lets_a_wrong_program_through_that_a_strong_one_fails() -> None:
     let_through = 0
-    for problem in islice(problems(3, "test"), 30):
+    for problem in islice(problems(3, "test"), 20):
         rng = random.Random(problem.key)
         soft, hard = weak(rng), strong(problem.steps, rng)
         for _, wrong in mutants(problem.steps):
             passes = told_apart(problem.steps, wrong, [*problem.examples, *soft]) is None
             let_through += passes and told_apart(problem.steps, wrong, hard) is not None
-    assert let_through > 15
+    assert let_through > 10

@@ -50,7 +50,7 @@ def test_every_digit_is_a_token_and_common_words_are_one(tokenizer: Any) -> None
 
 
 def test_a_group_has_the_tokens_of_its_whole_texts(tokenizer: Any) -> None:
-    for group in islice(groups(GENERAL, 12), 250):
+    for group in islice(groups(GENERAL, 12), 120):
         head = tokenizer(group.prefix).input_ids
         for prompt, reply in group.branches:
             parts = head + tokenizer(prompt).input_ids + tokenizer(reply).input_ids
@@ -74,7 +74,7 @@ def test_examples_are_short(tokenizer: Any) -> None:
     assert max(ranks) <= 500
     long = (
         USER + "".join(g.prefix + "".join(b) for b in g.branches[:1])
-        for g in islice(groups(GENERAL, 1), 400)
+        for g in islice(groups(GENERAL, 1), 150)
     )
     assert max(map(size, long)) <= vocabulary.MOST_TOKENS
 
