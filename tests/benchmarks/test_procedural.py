@@ -53,12 +53,12 @@ def test_no_question_comes_twice_and_ids_are_names(family: type[Procedural[Any]]
 
 
 @pytest.mark.parametrize("hash_seed", ["4242"])
-def test_another_process_gives_the_same_items_and_digests(hash_seed: str) -> None:
+def test_another_process_gives_the_same_items(hash_seed: str) -> None:
     code = (
         "from archon import benchmarks as b\n"
         "for name in ('listfn', 'countdown', 'constraints', 'procedure'):\n"
         "    x = b.get(name, level='mixed')\n"
-        "    print(x.digest(), [(i.task.question, i.target) for i in x.items('test', 4)])\n"
+        "    print([(i.task.question, i.target) for i in x.items('test', 4)])\n"
     )
     env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     out = subprocess.run(
@@ -68,7 +68,7 @@ def test_another_process_gives_the_same_items_and_digests(hash_seed: str) -> Non
     for family in CLASSES:
         mixed: Procedural[Any] = family("mixed")
         items = [(i.task.question, i.target) for i in mixed.items("test", 4)]
-        here += f"{mixed.digest()} {items}\n"
+        here += f"{items}\n"
     assert out == here
 
 

@@ -104,7 +104,18 @@ def _distinct(case: Case, count: int) -> list[Draft[Any]]:
             found.setdefault(draft.text, draft)
         if len(found) >= count:
             break
-    return list(found.values())[:count]
+    return _fitting(case, list(found.values())[:count])
+
+
+_MOST_CHARS = 1700
+"""Of a question with all that is shown: about 800 tokens, so that the reply has room too."""
+
+
+def _fitting(case: Case, shown: list[Draft[Any]]) -> list[Draft[Any]]:
+    """As many drafts as fit into a prompt, two at least."""
+    while len(shown) > 2 and len(case.question) + sum(len(d.text) for d in shown) > _MOST_CHARS:
+        shown = shown[:-1]
+    return shown
 
 
 def _answer(case: Case, count: int) -> Group:
@@ -168,7 +179,7 @@ def _rank(case: Case) -> Pair:
 
 def _fuse(case: Case) -> Pair:
     """A draft that looks right, or else a right answer; sometimes what most drafts say."""
-    shown = drafts(case, case.rng.randint(2, 6))
+    shown = _fitting(case, drafts(case, case.rng.randint(2, 6)))
     belief = case.belief()
     prompt = prompts.fusing(case.question, _labelled(case, shown, some=True))
     if case.knobs.strikes("herd", case.rng):
@@ -230,10 +241,13 @@ def _test_eval(case: Case) -> Pair:
 def _labelled(case: Case, shown: Sequence[Draft[Any]], *, some: bool = False) -> prompts.Labelled:
     """Drafts under labels; with `some`, a third of the time with their reviews."""
     reviews: list[str] = []
+    texts = [draft.text for draft in shown]
     if some and case.rng.random() < 0.33:
         belief = case.belief()
         reviews = [case.said(draft, belief) for draft in shown]
-    return prompts.labelled([draft.text for draft in shown], reviews)
+        if len(case.question) + sum(map(len, (*texts, *reviews))) > _MOST_CHARS:
+            reviews = []
+    return prompts.labelled(texts, reviews)
 
 
 def grouped(key: str, pairs: Sequence[Pair]) -> Group:
