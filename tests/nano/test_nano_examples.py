@@ -44,7 +44,7 @@ from archon.nano.examples import prompts
 from archon.nano.examples.family import Draft, Family
 from archon.nano.examples.knobs import HONEST, TAUGHT, Knobs
 from archon.nano.examples.marking import marked, marked_answers
-from archon.nano.examples.mixing import FAMILIES, GENERAL, MIXES, Mix, groups
+from archon.nano.examples.mixing import FAMILIES, GENERAL, MIXES, Mix, fingerprint, groups
 from archon.nano.examples.roles import CODE_ROLES, ROLES, Case, drafts, grouped
 from tests.benchmarks.test_listfn import executed, outside
 
@@ -422,3 +422,14 @@ def test_marked_answers_are_of_train_problems() -> None:
     assert {split_of(one.key) for group in found for one in group} == {"train"}
     share = sum(one.right for group in found for one in group) / 240
     assert 0.3 < share < 0.8
+
+
+def test_a_changed_template_or_rate_changes_the_fingerprint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = fingerprint(GENERAL, 60)
+    assert before == fingerprint(GENERAL, 60)
+    assert before != fingerprint(Mix(GENERAL.tasks, GENERAL.levels, knobs=HONEST), 60)
+    templates = {"fuse": {"default": "", "nano": "Fuse.\n{{ question }}"}}
+    monkeypatch.setattr(Fuse, "templates", templates)
+    assert fingerprint(GENERAL, 60) != before

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from archon.benchmarks.procedural import split_of
@@ -17,7 +19,7 @@ from archon.nano.examples.knobs import TAUGHT, Knobs
 from archon.nano.examples.listfn import ListFnFamily
 from archon.nano.examples.roles import CODE_ROLES, ROLES, Case
 
-__all__ = ["FAMILIES", "GENERAL", "MIXES", "Mix", "Problems", "drawn", "groups"]
+__all__ = ["FAMILIES", "GENERAL", "MIXES", "Mix", "Problems", "drawn", "fingerprint", "groups"]
 
 FAMILIES: dict[str, Family[Any, Any]] = {
     family.name: family
@@ -118,3 +120,14 @@ def groups(mix: Mix, seed: int) -> Iterator[Group]:
 def drawn(shares: Mapping[Any, float], rng: random.Random) -> Any:
     """One of the names, by their shares."""
     return rng.choices(list(shares), list(shares.values()))[0]
+
+
+def fingerprint(mix: Mix, count: int = 400) -> str:
+    """Hash of the first groups of a mix, which every template, wording and rate has a part in.
+
+    A model that keeps the fingerprint that it was trained on can be told to be stale.
+    """
+    seen = hashlib.sha256()
+    for group in islice(groups(mix, 0), count):
+        seen.update(repr((group.prefix, group.branches)).encode())
+    return seen.hexdigest()[:16]
