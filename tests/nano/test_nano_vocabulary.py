@@ -95,3 +95,12 @@ def test_the_chat_template_ends_as_the_effort_says(tokenizer: Any) -> None:
 @pytest.mark.slow
 def test_the_committed_file_is_what_training_gives() -> None:
     assert json.loads(vocabulary.learned().to_str()) == json.loads(vocabulary.FILE.read_text())
+
+
+def test_rows_learn_the_replies_and_nothing_else(tokenizer: Any) -> None:
+    from archon.nano.batches import row_of
+
+    for group in islice(groups(GENERAL, 21), 40):
+        row = row_of(group, tokenizer)
+        learned = [token for token in row.target if token >= 0]
+        assert tokenizer.decode(learned) == "".join(reply for _, reply in group.branches)
