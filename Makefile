@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything runs in a virtual environment of its own, .venv.
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow lint format docs clean help
+.PHONY: demo test test-slow coverage lint format docs clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -42,13 +42,16 @@ lint: $(READY) ## ruff, mypy and the direction of imports
 	@echo "== imports"
 	@$(BIN)/lint-imports
 
-test: lint ## every gate: lint, then all tests but the slow ones, with branch coverage
+test: lint ## every gate: lint, then all tests but the slow ones
 	@echo "== pytest"
-	@$(BIN)/pytest -n 2 -m "not slow" -rs --cov --cov-report=term
+	@$(BIN)/pytest -n 2 -m "not slow" -rs
 
 test-slow: lint ## every gate, slow tests included
 	@echo "== pytest, slow tests included"
-	@$(BIN)/pytest -n 2 --cov --cov-report=term
+	@$(BIN)/pytest -n 2
+
+coverage: $(READY) ## all tests but the slow ones, with branch coverage, which takes a third longer
+	@$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term
 
 format: $(READY) ## rewrite the sources in the one style
 	@$(BIN)/ruff check --fix .
