@@ -23,7 +23,7 @@ from archon.types import AnswerKind, Json, Task
 __all__ = ["LEVELS", "Countdown", "Puzzle", "Tree", "problems", "verdict"]
 
 LEVELS = (3, 4, 5, 6)
-LARGEST = {3: 12, 4: 15, 5: 20, 6: 25}
+LARGEST = {3: 20, 4: 20, 5: 25, 6: 25}
 """The largest number that a level gives."""
 TARGETS = (10, 199)
 
@@ -156,7 +156,7 @@ def verdict(answer: str | None, numbers: Sequence[int], target: int) -> tuple[bo
     if answer is None:
         return False, "no expression"
     try:
-        found = parse(answer.strip().strip("`$").strip().rstrip("."))
+        found = parse(answer.strip().rstrip(".").strip("`$ "))
     except ValueError as error:
         return False, str(error)
     given = Counter(numbers)

@@ -16,7 +16,7 @@ from functools import lru_cache
 from archon import coding
 from archon.base import BENCHMARKS, Figure, Graded, Item, ScoreContext, Scored
 from archon.benchmarks.listfn_steps import ENDS, INNER, OPS, Step, Value, program, run
-from archon.benchmarks.listfn_tests import fingerprint, shown, strong, weak
+from archon.benchmarks.listfn_tests import fingerprint, probes, shown, strong, told_apart, weak
 from archon.benchmarks.listfn_words import PLAIN, Wording, describe, worded
 from archon.benchmarks.procedural import Procedural, Split, drawn
 from archon.benchmarks.programs import endings, run_tests, sandbox_settings
@@ -32,6 +32,7 @@ _END = 0.6
 """Share of the functions that end in a number."""
 _LARGEST = 100_000
 """What no function returns for the lists on which functions are compared."""
+_FIRST = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +75,44 @@ def example(numbers: tuple[int, ...], value: Value) -> str:
 
 
 def draw(level: int, rng: random.Random) -> Function:
-    """A function in which every step matters."""
+    """A function that tells lists apart, with numbers of a decent size."""
     while True:
         ends = rng.random() < _END and (level > 1 or rng.random() < 0.2)
         names = [rng.choice(INNER) for _ in range(level - ends)]
         names += [rng.choice(ENDS)] if ends else []
-        steps = tuple(Step(name, _number(name, rng)) for name in names)
+        steps = tuple(Step(name, _number(name, level, rng)) for name in names)
+        # Most unfit functions show on a few lists already.
+        if _dull(fingerprint(steps, _FIRST)):
+            continue
         behaviour = fingerprint(steps)
-        if _matters(steps, behaviour):
+        if not _dull(behaviour):
             digest = hashlib.blake2b(repr(behaviour).encode(), digest_size=8)
             return Function(steps, digest.hexdigest(), level)
 
 
-def _number(name: str, rng: random.Random) -> int:
+def _number(name: str, level: int, rng: random.Random) -> int:
     op = OPS[name]
     if not op.numbered:
         return 0
-    # Half of the numbers are small, so that they fit lists of small numbers.
-    most = min(op.most, 10) if rng.random() < 0.5 else op.most
+    # Half of the numbers are small, to fit small lists, where there are functions enough.
+    most = min(op.most, 10) if level > 2 and rng.random() < 0.5 else op.most
     return rng.randint(op.least, most)
 
 
-def _matters(steps: tuple[Step, ...], behaviour: tuple[Value, ...]) -> bool:
-    """Whether the function tells lists apart, stays small, and no step could be left out."""
-    if 2 * len(set(map(repr, behaviour))) < len(behaviour) or _size(behaviour) > _LARGEST:
-        return False
-    inner = [i for i, step in enumerate(steps) if step.op.kind != "end"]
-    if len(steps) == 1:
-        return True
-    return all(fingerprint(steps[:i] + steps[i + 1 :]) != behaviour for i in inner)
+def _dull(behaviour: Sequence[Value]) -> bool:
+    """Whether most lists come to the same, or something to a huge number."""
+    different = len(set(map(repr, behaviour)))
+    return 2 * different < len(behaviour) or _size(behaviour) > _LARGEST
+
+
+def every_step_matters(function: Function) -> bool:
+    """Whether no step could be left out."""
+    steps = function.steps
+    return len(steps) == 1 or all(
+        told_apart(steps, steps[:i] + steps[i + 1 :], probes()) is not None
+        for i, step in enumerate(steps)
+        if step.op.kind != "end"
+    )
 
 
 def _size(values: Iterable[Value]) -> int:
@@ -122,7 +132,7 @@ def tell(found: Function, name: str, rng: random.Random) -> Function:
 def problems(level: int, split: Split, seed: int = 0) -> Iterator[Function]:
     """Functions of one level and split, the same ones in every process; no task twice.
 
-    At level 1, where there are few functions, one may come again in other words.
+    At levels 1 and 2, where there are few functions, one may come again in other words.
 
     Raises:
         ValueError: The level does not exist.
@@ -130,7 +140,13 @@ def problems(level: int, split: Split, seed: int = 0) -> Iterator[Function]:
     """
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, got {level}")
-    return drawn(f"listfn-{level}-{split}-{seed}", split, lambda rng: draw(level, rng), tell)
+    return drawn(
+        f"listfn-{level}-{split}-{seed}",
+        split,
+        lambda rng: draw(level, rng),
+        tell,
+        every_step_matters,
+    )
 
 
 class ListFn(Procedural[Function]):

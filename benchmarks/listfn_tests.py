@@ -8,12 +8,12 @@ author writes: a few short lists of small positive numbers.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from archon.benchmarks.listfn_steps import Step, Value, mutants, run
 
-__all__ = ["fingerprint", "shown", "strong", "told_apart", "weak"]
+__all__ = ["fingerprint", "probes", "shown", "strong", "told_apart", "weak"]
 
 Numbers = tuple[int, ...]
 
@@ -30,9 +30,12 @@ def probes() -> tuple[Numbers, ...]:
     return tuple(lists)
 
 
-def fingerprint(steps: Sequence[Step]) -> tuple[Value, ...]:
-    """What a function returns for the probes; functions that behave alike have the same one."""
-    return tuple(run(steps, row) for row in probes())
+def fingerprint(steps: Sequence[Step], count: int | None = None) -> tuple[Value, ...]:
+    """What a function returns for the first `count` probes, or all.
+
+    Functions that behave alike have the same one.
+    """
+    return tuple(run(steps, row) for row in probes()[:count])
 
 
 def _wide(steps: Sequence[Step], rng: random.Random) -> Iterator[Numbers]:
@@ -63,15 +66,21 @@ def strong(steps: Sequence[Step], rng: random.Random) -> list[Numbers]:
     """Lists that tell the function from every typical wrong one."""
     wide = list(_wide(steps, rng))
     single = min((row for row in wide if len(row) < 4), key=len, default=(1,))
-    tests: list[Numbers] = list(dict.fromkeys([(), single, *wide[:5]]))
+    tests = {row: run(steps, row) for row in ((), single, *wide[:5])}
     # Shorter lists first, so that tests stay short where they can be.
-    search = sorted(wide, key=len)
+    search = {row: run(steps, row) for row in sorted(wide, key=len)}
     for _, wrong in mutants(steps):
-        if told_apart(steps, wrong, tests) is None:
-            found = told_apart(steps, wrong, search)
+        if _found(wrong, tests) is None:
+            found = _found(wrong, search)
             if found is not None:
-                tests.append(_shortened(steps, wrong, found))
-    return list(dict.fromkeys(tests))
+                row = _shortened(steps, wrong, found)
+                tests[row] = run(steps, row)
+    return list(tests)
+
+
+def _found(wrong: Sequence[Step], values: Mapping[Numbers, Value]) -> Numbers | None:
+    """The first list for which a wrong function does not return the right value."""
+    return next((row for row, value in values.items() if run(wrong, row) != value), None)
 
 
 def _shortened(steps: Sequence[Step], wrong: Sequence[Step], row: Numbers) -> Numbers:

@@ -31,8 +31,8 @@ _TASK = (
     "Write f(xs) in Python, where xs is a list of integers.",
     "Given a list of integers xs, write a Python function f(xs).",
 )
-_LURED = 0.25
-_TURNED = 0.3
+_LURED = 0.2
+_TURNED = 0.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ Split = Literal["train", "dev", "test"]
 GIVE_UP_AFTER = 20_000
 """Draws without a new problem after which a stream ends."""
 
+_PATIENCE = 80
+"""Draws without a problem that was not yet asked after which one may be asked in other words."""
+
 DEFAULT_ITEMS = 1000
 """How many items a split has where no limit is given; the stream itself goes on."""
 
@@ -72,8 +75,12 @@ def drawn(
     split: Split,
     draw: Callable[[random.Random], S],
     tell: Callable[[S, str, random.Random], P],
+    fits: Callable[[S], bool] = lambda _: True,
 ) -> Iterator[P]:
     """Problems of one split in a fixed order, no question twice; the same in every process.
+
+    Where a level has few problems, one comes again in other words, in `dev` and `test` only when
+    no other is found soon.
 
     Args:
         stream: names family, level, split and seed, as `countdown-4-test-0`: the seed of all
@@ -81,16 +88,20 @@ def drawn(
         split: which problems to keep.
         draw: makes a problem, without words.
         tell: puts it into words, given its id.
+        fits: whether a problem of the split is to be asked: what takes too long for `draw`.
 
     Raises:
         RuntimeError: There is no further problem within reach.
     """
     rng = random.Random(f"archon-{stream}")
     seen: set[str] = set()
+    keys: set[str] = set()
+    patience = 0 if split == "train" else _PATIENCE
     misses = 0
     while misses < GIVE_UP_AFTER:
         found = draw(rng)
-        if split_of(found.key) != split:
+        stale = found.key in keys and misses < patience
+        if stale or split_of(found.key) != split or not fits(found):
             misses += 1
             continue
         problem = tell(found, f"{stream}-{len(seen)}", rng)
@@ -98,6 +109,7 @@ def drawn(
             misses += 1
             continue
         seen.add(problem.question)
+        keys.add(problem.key)
         misses = 0
         yield problem
     raise RuntimeError(f"{stream}: no new problem after {len(seen)}")

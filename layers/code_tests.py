@@ -33,7 +33,7 @@ assert {{{{ entry_point or "function" }}}}(...) == ...
 ```
 """
 
-NANO_WRITE = "Write {{ count }} tests.\n{{ question }}"
+NANO_WRITE = "Write {{ count }} asserts.\n{{ question }}"
 
 
 @register("code_tests")

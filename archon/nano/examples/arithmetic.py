@@ -85,6 +85,16 @@ class ArithmeticFamily(Family[Problem, Value]):
             text = recheck(parse_key(problem.key), draft.text, rng)
         return Check(text, self.same(problem, draft, belief))
 
+    def marks(self, problem: Problem, draft: Draft[Value]) -> list[bool]:
+        """A line is right if it joins parts of the story with their signs, without a slip."""
+        ledger = _Ledger(parse_key(problem.key))
+        marks: list[bool] = []
+        for line in draft.text.split("\n")[:-1]:
+            match = _LINE.fullmatch(line)
+            fine = match is not None and _result(match) == int(match[4]) and ledger.joins(match)
+            marks.append(fine and all(marks))
+        return [*marks, draft.value == problem.answer]
+
     def basis(
         self,
         problem: Problem,
@@ -111,6 +121,43 @@ class ArithmeticFamily(Family[Problem, Value]):
             *(Statement(f"The answer is less than {high}.", _less(high)) for high in highs),
         ]
         return rng.sample(found, min(count, len(found)))
+
+
+class _Ledger:
+    """Which terms of a story stand behind each number that a working has come to."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self._signs = [term.sign for term in terms]
+        self._products = {
+            tuple(sorted(term.numbers)): {place: 1}
+            for place, term in enumerate(terms)
+            if term.count > 1
+        }
+        self._known: dict[int, list[dict[int, int]]] = {}
+        for place, term in enumerate(terms):
+            if term.count == 1:
+                self._known.setdefault(term.size, []).append({place: 1})
+
+    def joins(self, line: re.Match[str]) -> bool:
+        """Take a line whose result is right; whether it joins what belongs together."""
+        left, right, result = int(line[1]), int(line[3]), int(line[4])
+        found = []
+        if line[2] == "*":
+            product = self._products.get(tuple(sorted((left, right))))
+            found = [product] if product else []
+        else:
+            sign = 1 if line[2] == "+" else -1
+            for one in self._known.get(left, ()):
+                for other in self._known.get(right, ()):
+                    joint = one | {place: sign * there for place, there in other.items()}
+                    if not one.keys() & other.keys() and self._fits(joint):
+                        found.append(joint)
+        self._known.setdefault(result, []).extend(found)
+        return bool(found)
+
+    def _fits(self, joint: dict[int, int]) -> bool:
+        """Whether the signs are those of the story, or all turned around."""
+        return len({there * self._signs[place] for place, there in joint.items()}) == 1
 
 
 def _judge(test: Callable[[int], bool]) -> Callable[[Value], tuple[str, bool]]:

@@ -61,9 +61,10 @@ class ConstraintsFamily(Family[Brief, Entries]):
                 near = (*problem.witness, problem.witness[0])
 
     def belief(self, problem: Brief, knobs: Knobs, rng: random.Random) -> Draft[Entries]:
-        """A list that meets all rules, or the same but for its last entry but one."""
+        """A list that meets all rules, or one without its last entry but one."""
         draft = self.right(problem, rng)
-        if len(draft.value) > 2 and knobs.strikes("count", rng):
+        trapped = len(draft.value) > 2 and "exactly" not in problem.told[0]
+        if trapped and knobs.strikes("count", rng):
             return _draft((*draft.value[:-2], draft.value[-1]))
         return draft
 
@@ -113,6 +114,11 @@ class ConstraintsFamily(Family[Brief, Entries]):
             met = "yes" if rule.met(draft.value) else "no"
             lines.append(f"{number}. {met}{_found(rule, draft.value)}")
         return Check("\n".join(lines), _share(rules, draft.value) == 1)
+
+    def marks(self, problem: Brief, draft: Draft[Entries]) -> list[bool]:
+        """Wrong until the line with the list, if that is."""
+        right = _share(problem.rules, draft.value) == 1
+        return [True] * draft.text.count("\n") + [right]
 
     def basis(
         self,

@@ -48,7 +48,7 @@ class CountdownFamily(Family[Puzzle, str]):
     def belief(self, problem: Puzzle, knobs: Knobs, rng: random.Random) -> Draft[str]:
         """The solution; without brackets where one computes from left to right."""
         tree = _turned(problem.solution, rng)
-        loose = _draft(tree, brackets=False)
+        loose = _draft(_leaning(tree), brackets=False)
         if _loose(loose.value) == problem.target and knobs.strikes("brackets", rng):
             return loose
         return _draft(tree)
@@ -119,6 +119,22 @@ class CountdownFamily(Family[Puzzle, str]):
         given = ", ".join(map(str, sorted(problem.numbers)))
         text = f"used: {used}\ngiven: {given}\nvalue: {_number(value)}\ntarget: {problem.target}"
         return Check(text, self._right(problem, draft, loose=loose))
+
+    def marks(self, problem: Puzzle, draft: Draft[str]) -> list[bool]:
+        """An operation is right on numbers that are left; the last line if it solves the puzzle."""
+        left = [str(number) for number in problem.numbers]
+        marks: list[bool] = []
+        for line in draft.text.split("\n")[:-1]:
+            words = line.split()
+            fine = not marks or marks[-1]
+            for number in (words[0], words[2]):
+                fine = fine and number in left
+                left = [*left]
+                if number in left:
+                    left.remove(number)
+            left.append(words[4])
+            marks.append(fine and parse(" ".join(words[:3])).value == int(words[4]))
+        return [*marks, self._right(problem, draft)]
 
     def basis(
         self,
@@ -201,6 +217,16 @@ def _turned(tree: Tree, rng: random.Random) -> Tree:
         return tree
     left, right = _turned(tree.left, rng), _turned(tree.right, rng)
     if tree.sign in "+*" and rng.random() < 0.5:
+        left, right = right, left
+    return Tree(tree.value, tree.sign, left, right)
+
+
+def _leaning(tree: Tree) -> Tree:
+    """The same with the longer part first where that is allowed, as one computes in passing."""
+    if tree.left is None or tree.right is None:
+        return tree
+    left, right = _leaning(tree.left), _leaning(tree.right)
+    if tree.sign in "+*" and len(right.steps) > len(left.steps):
         left, right = right, left
     return Tree(tree.value, tree.sign, left, right)
 

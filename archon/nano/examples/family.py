@@ -117,6 +117,10 @@ class Family(Generic[P, D]):
         """What is derived again, and whether the draft agrees with it."""
         raise NotImplementedError
 
+    def marks(self, problem: P, draft: Draft[D]) -> list[bool]:
+        """For each line of a draft, whether it and all before it are right, in truth."""
+        raise NotImplementedError
+
     def basis(
         self,
         problem: P,
@@ -126,6 +130,10 @@ class Family(Generic[P, D]):
     ) -> str:
         """What a ranking of labelled drafts is based on."""
         raise NotImplementedError
+
+    def feedback(self, problem: P, draft: Draft[D]) -> str:
+        """What running the draft shows, as `run_tests` says it; empty where nothing can run."""
+        return ""
 
     def statements(
         self, problem: P, belief: Draft[D], count: int, rng: random.Random

@@ -22,7 +22,7 @@ class Knobs:
         bound: `or more`, `at least` and the like are taken as strict, and limits as exclusive.
         groups: so many groups of so many are counted as one group.
         brackets: an expression is written, and computed, from left to right without brackets.
-        count: a list is one entry short.
+        count: a list is one entry short where its length is not asked for as `exactly` so much.
         thought: share of these rates that is left when a model thinks first.
         shared: share of these rates that is left when a model judges.
         herd: a fusion follows the most frequent draft, whatever it says.
@@ -30,12 +30,12 @@ class Knobs:
         faults: a review of a right answer finds a fault.
     """
 
-    lure: float = 0.7
-    order: float = 0.5
+    lure: float = 0.6
+    order: float = 0.35
     bound: float = 0.3
-    groups: float = 0.45
-    brackets: float = 0.5
-    count: float = 0.25
+    groups: float = 0.55
+    brackets: float = 0.6
+    count: float = 0.5
     thought: float = 0.4
     shared: float = 0.6
     herd: float = 0.15

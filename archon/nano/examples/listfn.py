@@ -6,10 +6,10 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 from archon.benchmarks.listfn import LEVELS, Function, example, problems
-from archon.benchmarks.listfn_steps import OPS, Step, Value, mutants, program, run
+from archon.benchmarks.listfn_steps import OPS, Op, Step, Value, mutants, program, run
 from archon.benchmarks.listfn_tests import fingerprint
 from archon.benchmarks.procedural import Split
 from archon.nano.examples.family import Check, Draft, Family, Statement
@@ -18,6 +18,7 @@ from archon.nano.examples.knobs import Knobs
 __all__ = ["ListFnFamily"]
 
 Steps = tuple[Step, ...]
+_FAILED = "assertion failed;"
 _STRICT = {"at least": "more", "more": "at least", "at most": "less", "less": "at most"}
 
 
@@ -104,6 +105,14 @@ class ListFnFamily(Family[Function, Steps]):
         text = f"asked: {_plan(belief.value)}\nfound: {_plan(draft.value)}"
         return Check(text, draft.value == belief.value)
 
+    def marks(self, problem: Function, draft: Draft[Steps]) -> list[bool]:
+        """Right as long as the lines are those of the reference, or if all does the same."""
+        reference = _draft(problem.steps).value
+        if fingerprint(draft.value) == fingerprint(reference):
+            return [True] * (draft.text.count("\n") + 1)
+        alike = _alike(draft.value, reference)
+        return [line <= alike for line in range(draft.text.count("\n") + 1)]
+
     def basis(
         self,
         problem: Function,
@@ -113,6 +122,20 @@ class ListFnFamily(Family[Function, Steps]):
     ) -> str:
         """What is asked."""
         return f"asked: {_plan(belief.value)}"
+
+    def feedback(self, problem: Function, draft: Draft[Steps]) -> str:
+        """The examples that the program fails, and what it returns for them."""
+        failed = []
+        for row in problem.examples:
+            wanted, found = run(problem.steps, row), run(draft.value, row)
+            if found != wanted:
+                call = f"f({list(row)})"
+                failed.append(
+                    f"assert {call} == {wanted}\n  fail: {_FAILED} {call} returned {found}"
+                )
+        if not failed:
+            return "The program passes all tests that were run."
+        return "\n".join(["The program was run and fails these tests:", *failed])
 
     def statements(
         self, problem: Function, belief: Draft[Steps], count: int, rng: random.Random
@@ -139,7 +162,8 @@ def _returns(row: tuple[int, ...], value: Value) -> Callable[[Steps], tuple[str,
 
 
 def _draft(steps: Steps) -> Draft[Steps]:
-    return Draft(program(steps), steps)
+    """A draft; steps of equal lines (`double`, and `multiply 2`) are named alike."""
+    return Draft(program(steps), tuple(_step(step.code) or step for step in steps))
 
 
 @cache
@@ -147,11 +171,17 @@ def _lines() -> tuple[tuple[re.Pattern[str], str], ...]:
     """How the line of each kind of step is recognised."""
     number = re.escape(r"{k}")
     return tuple(
-        (re.compile(re.escape(op.code).replace(number, r"(-?\d{1,6})")), name)
+        (re.compile(re.escape(op.code).replace(number, _digits(op))), name)
         for name, op in OPS.items()
     )
 
 
+def _digits(op: Op) -> str:
+    # `xs[:-3]` drops the last three; it does not take the first minus three.
+    return r"(\d{1,6})" if op.kind == "slice" else r"(-?\d{1,6})"
+
+
+@lru_cache(maxsize=8192)
 def _step(line: str) -> Step | None:
     for pattern, name in _lines():
         if match := pattern.fullmatch(line):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from archon.benchmarks.procedural import split_of
@@ -17,7 +19,7 @@ from archon.nano.examples.knobs import TAUGHT, Knobs
 from archon.nano.examples.listfn import ListFnFamily
 from archon.nano.examples.roles import CODE_ROLES, ROLES, Case
 
-__all__ = ["FAMILIES", "GENERAL", "MIXES", "Mix", "groups"]
+__all__ = ["FAMILIES", "GENERAL", "MIXES", "Mix", "Problems", "drawn", "fingerprint", "groups"]
 
 FAMILIES: dict[str, Family[Any, Any]] = {
     family.name: family
@@ -76,7 +78,7 @@ MIXES = {
 """Proposed mixes by model."""
 
 
-class _Problems:
+class Problems:
     """Train problems by task and level, from a new stream where one has ended."""
 
     def __init__(self, seed: int) -> None:
@@ -102,18 +104,30 @@ class _Problems:
 def groups(mix: Mix, seed: int) -> Iterator[Group]:
     """Endless training groups, the same ones for the same seed in every process."""
     rng = random.Random(f"archon-nano-examples/{seed}")
-    problems = _Problems(seed)
+    problems = Problems(seed)
     while True:
-        name = _drawn(mix.tasks, rng)
+        name = drawn(mix.tasks, rng)
         family = FAMILIES[name]
         levels = mix.levels.get(name) or dict.fromkeys(family.levels, 1.0)
-        problem = problems.next(family, _drawn(levels, rng))
+        problem = problems.next(family, drawn(levels, rng))
         assert split_of(problem.key) == "train"
-        role = _drawn(mix.roles, rng)
+        role = drawn(mix.roles, rng)
         if role in CODE_ROLES and name != "listfn":
             role = "unit_tests"
         yield ROLES[role](Case(family, problem, mix.knobs, rng), _COUNTS.get(role, 2))
 
 
-def _drawn(shares: Mapping[Any, float], rng: random.Random) -> Any:
+def drawn(shares: Mapping[Any, float], rng: random.Random) -> Any:
+    """One of the names, by their shares."""
     return rng.choices(list(shares), list(shares.values()))[0]
+
+
+def fingerprint(mix: Mix, count: int = 400) -> str:
+    """Hash of the first groups of a mix, which every template, wording and rate has a part in.
+
+    A model that keeps the fingerprint that it was trained on can be told to be stale.
+    """
+    seen = hashlib.sha256()
+    for group in islice(groups(mix, 0), count):
+        seen.update(repr((group.prefix, group.branches)).encode())
+    return seen.hexdigest()[:16]

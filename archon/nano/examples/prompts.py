@@ -1,7 +1,6 @@
 """The prompts of every role, rendered by the layers themselves with their `nano` profile.
 
-A changed template changes the examples, and so a model trained before is stale. Only the prompt of
-`code_tests` stands here.
+A changed template changes the examples, and so a model trained before is stale.
 """
 
 from __future__ import annotations
@@ -9,32 +8,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from archon import prompts
-from archon.layers import Critique, Fuse, Generate, Rank, Refine, TestEval, UnitTests, Verify
+from archon.base import ModelLayer
+from archon.layers import (
+    CodeTests,
+    Critique,
+    Fuse,
+    Generate,
+    Rank,
+    Refine,
+    TestEval,
+    UnitTests,
+    Verify,
+)
 from archon.layers.judging import labels
 from archon.model import Model
 
 __all__ = [
-    "CODE_TESTS", "Labelled", "answering_tests", "checking", "code_tests", "critiquing", "fusing",
+    "Labelled", "answering_tests", "checking", "code_tests", "critiquing", "fusing",
     "judging", "ranking", "refining", "reviewing", "trying", "unit_tests",
 ]  # fmt: skip
 
 MODEL = Model("local/nano")
-CODE_TESTS = "Write {{ count }} asserts.\n{{ question }}"
 
 Labelled = Sequence[tuple[str, str, str]]
 """Label, text and critique (or nothing) of each answer shown."""
 
 
 @cache
-def _layers() -> dict[
-    str, Critique | Fuse | Generate | Rank | Refine | TestEval | UnitTests | Verify
-]:
+def _layers() -> dict[str, ModelLayer]:
     return {
         "critique": Critique(model=MODEL), "fuse": Fuse(model=MODEL), "rank": Rank(model=MODEL),
         "refine": Refine(model=MODEL), "test_eval": TestEval(model=MODEL),
         "unit_tests": UnitTests(model=MODEL), "verify": Verify(model=MODEL),
-        "generate": Generate(model=MODEL),
+        "generate": Generate(model=MODEL), "code_tests": CodeTests(model=MODEL),
     }  # fmt: skip
 
 
@@ -107,7 +113,10 @@ def unit_tests(question: str, count: int) -> str:
 
 def code_tests(question: str, count: int) -> str:
     """Tests in Python."""
-    return prompts.render(CODE_TESTS, question=question, count=count)
+    return _render(
+        "code_tests", "write", question=question, conversation=question, count=count,
+        entry_point="", fence="",
+    )  # fmt: skip
 
 
 def trying(question: str, candidate: str, tests: Sequence[str]) -> str:

@@ -66,6 +66,15 @@ class Case:
             return said if wrong.value != draft.value else "Something is missing."
         return self.family.review(self.problem, draft, belief, self.rng)
 
+    def said(self, draft: Draft[Any], belief: Draft[Any]) -> str:
+        """A review, or what running the draft showed."""
+        shown = self.family.feedback(self.problem, draft) if self.rng.random() < _EXECUTED else ""
+        return shown or self.review(draft, belief)
+
+
+_EXECUTED = 0.3
+"""Share of the reviews of programs that come from running them."""
+
 
 def drafts(case: Case, count: int) -> list[Draft[Any]]:
     """Answers as a model gives them: right ones, shared misconceptions, faults of their own."""
@@ -95,7 +104,18 @@ def _distinct(case: Case, count: int) -> list[Draft[Any]]:
             found.setdefault(draft.text, draft)
         if len(found) >= count:
             break
-    return list(found.values())[:count]
+    return _fitting(case, list(found.values())[:count])
+
+
+_MOST_CHARS = 1700
+"""Of a question with all that is shown: about 800 tokens, so that the reply has room too."""
+
+
+def _fitting(case: Case, shown: list[Draft[Any]]) -> list[Draft[Any]]:
+    """As many drafts as fit into a prompt, two at least."""
+    while len(shown) > 2 and len(case.question) + sum(len(d.text) for d in shown) > _MOST_CHARS:
+        shown = shown[:-1]
+    return shown
 
 
 def _answer(case: Case, count: int) -> Group:
@@ -159,7 +179,7 @@ def _rank(case: Case) -> Pair:
 
 def _fuse(case: Case) -> Pair:
     """A draft that looks right, or else a right answer; sometimes what most drafts say."""
-    shown = drafts(case, case.rng.randint(2, 6))
+    shown = _fitting(case, drafts(case, case.rng.randint(2, 6)))
     belief = case.belief()
     prompt = prompts.fusing(case.question, _labelled(case, shown, some=True))
     if case.knobs.strikes("herd", case.rng):
@@ -174,7 +194,7 @@ def _refine(case: Case) -> Pair:
     """What is right stays as it is; what is not becomes right, with or without a review."""
     [draft] = drafts(case, 1)
     belief = case.belief()
-    said = case.review(draft, belief) if case.rng.random() < 0.8 else ""
+    said = case.said(draft, belief) if case.rng.random() < 0.8 else ""
     same = case.family.same(case.problem, draft, belief)
     return prompts.refining(case.question, draft.text, said), (draft if same else belief).text
 
@@ -221,10 +241,13 @@ def _test_eval(case: Case) -> Pair:
 def _labelled(case: Case, shown: Sequence[Draft[Any]], *, some: bool = False) -> prompts.Labelled:
     """Drafts under labels; with `some`, a third of the time with their reviews."""
     reviews: list[str] = []
+    texts = [draft.text for draft in shown]
     if some and case.rng.random() < 0.33:
         belief = case.belief()
-        reviews = [case.review(draft, belief) for draft in shown]
-    return prompts.labelled([draft.text for draft in shown], reviews)
+        reviews = [case.said(draft, belief) for draft in shown]
+        if len(case.question) + sum(map(len, (*texts, *reviews))) > _MOST_CHARS:
+            reviews = []
+    return prompts.labelled(texts, reviews)
 
 
 def grouped(key: str, pairs: Sequence[Pair]) -> Group:
