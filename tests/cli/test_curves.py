@@ -102,7 +102,7 @@ def test_mistakes(filled: Archon, arguments: tuple[str, ...], message: str) -> N
 def test_all_items_of_a_benchmark_that_makes_more_than_it_lists(
     archon: Archon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archon.benchmarks.arithmetic.DEFAULT_ITEMS", 3)
+    monkeypatch.setattr("archon.benchmarks.procedural.DEFAULT_ITEMS", 3)
     archon("sample", "-b", "arithmetic", "-m", "fake/words", "-k", "1", "-n", "7")
     found = data(archon("curves", "-b", "arithmetic", "--json"))
     assert found["samplers"]["fake/words"]["items"] == 7
