@@ -78,12 +78,14 @@ class FileBenchmark(Benchmark):
         sizes: items that were published, by split; a downloaded set of another size is refused.
         version: counts changes of reading or scoring, which make results incomparable.
         extra: the extra of the package that reading or scoring needs, such as `eval`.
+        parts: the splits that one file holds together, where it does.
     """
 
     sources: tuple[Source, ...] = ()
     sizes: Mapping[Split, int] = {}
     version: int = 1
     extra: str = ""
+    parts: tuple[Split, ...] = ()
 
     def __init__(self, path: str | Path | None = None, dev: float = 0.0) -> None:
         if isinstance(dev, bool) or not isinstance(dev, int | float) or not 0 <= dev <= 0.9:
@@ -92,7 +94,7 @@ class FileBenchmark(Benchmark):
         self.dev = dev
         if self.path is not None and self.path.is_file():
             self.sources = self._only_file(self.path)
-        published = dict.fromkeys(source.split for source in self.sources)
+        published = self.parts or dict.fromkeys(source.split for source in self.sources)
         if dev and "dev" in published:
             raise ConfigError(f"{self.name} has a split `dev` of its own: leave `dev` out")
         self.splits: tuple[Split, ...] = ("dev", "test") if dev else tuple(published)

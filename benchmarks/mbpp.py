@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from archon.base import BENCHMARKS, Item, Split
 from archon.benchmarks.evalplus import restored
@@ -68,23 +67,8 @@ class MBPP(ProgramBenchmark):
         ),
     )
     sizes: Mapping[Split, int] = {"test": 500}
+    parts = ("dev", "test")
     seconds = 10.0
-
-    def __init__(
-        self,
-        path: str | Path | None = None,
-        *,
-        min_level: int = 2,
-        packages: str = "",
-        allow_unsafe_execution: str = "",
-    ) -> None:
-        super().__init__(
-            path,
-            min_level=min_level,
-            packages=packages,
-            allow_unsafe_execution=allow_unsafe_execution,
-        )
-        self.splits = ("dev", "test")
 
     def read(self, split: Split) -> Sequence[Item]:
         """Return the items of a published split."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -67,7 +68,7 @@ class Statement(Generic[D]):
     judge: Callable[[D], tuple[str, bool]]
 
 
-class Family(Generic[P, D]):
+class Family(ABC, Generic[P, D]):
     """One task.
 
     A belief is the draft that a model takes for right: the truth, or what a misconception makes of
@@ -77,25 +78,25 @@ class Family(Generic[P, D]):
     name: str
     levels: tuple[int, ...]
 
+    @abstractmethod
     def stream(self, level: int, split: Split, seed: int) -> Iterator[P]:
         """Problems of a level."""
-        raise NotImplementedError
 
+    @abstractmethod
     def right(self, problem: P, rng: random.Random) -> Draft[D]:
         """A right answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wrong(self, problem: P, rng: random.Random) -> Draft[D]:
         """An answer with one realistic fault, which is wrong."""
-        raise NotImplementedError
 
+    @abstractmethod
     def belief(self, problem: P, knobs: Knobs, rng: random.Random) -> Draft[D]:
         """The answer of somebody with these misconceptions; right where none strikes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, problem: P, text: str) -> Draft[D] | None:
         """The draft that a text is, such as a model's own; None where it cannot be read."""
-        raise NotImplementedError
 
     def same(self, problem: P, first: Draft[D], second: Draft[D]) -> bool:
         """Whether two drafts are equally right or wrong: the same answer."""
@@ -105,22 +106,23 @@ class Family(Generic[P, D]):
         """How good a draft looks to somebody of that belief, from 0 to 1."""
         return float(self.same(problem, draft, belief))
 
+    @abstractmethod
     def thought(self, problem: P, draft: Draft[D], rng: random.Random) -> str:
         """What is thought before a draft is written."""
-        raise NotImplementedError
 
+    @abstractmethod
     def review(self, problem: P, draft: Draft[D], belief: Draft[D], rng: random.Random) -> str:
         """One line that names the first fault, or says that there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self, problem: P, draft: Draft[D], belief: Draft[D], rng: random.Random) -> Check:
         """What is derived again, and whether the draft agrees with it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def marks(self, problem: P, draft: Draft[D]) -> list[bool]:
         """For each line of a draft, whether it and all before it are right, in truth."""
-        raise NotImplementedError
 
+    @abstractmethod
     def basis(
         self,
         problem: P,
@@ -129,17 +131,16 @@ class Family(Generic[P, D]):
         rng: random.Random,
     ) -> str:
         """What a ranking of labelled drafts is based on."""
-        raise NotImplementedError
 
     def feedback(self, problem: P, draft: Draft[D]) -> str:
         """What running the draft shows, as `run_tests` says it; empty where nothing can run."""
         return ""
 
+    @abstractmethod
     def statements(
         self, problem: P, belief: Draft[D], count: int, rng: random.Random
     ) -> list[Statement[D]]:
         """Up to `count` tests that the belief passes."""
-        raise NotImplementedError
 
     def asserts(
         self, problem: P, belief: Draft[D], count: int, rng: random.Random
