@@ -23,6 +23,7 @@ __all__ = [
     "TrialRow",
     "TrialState",
     "add_trials",
+    "call_verdict",
     "count_look",
     "create",
     "finish_trial",
@@ -238,14 +239,49 @@ def finish_trial(
     return done.rowcount == 1
 
 
-def reopen_cut(db: sqlite3.Connection, study: str) -> int:
-    """Open again what a budget cut short, as when it was raised; return how many."""
+def reopen_cut(db: sqlite3.Connection, study: str, terms: str) -> int:
+    """Open again what a budget cut short, unless a verdict was called on these terms.
+
+    Args:
+        db: the writer's connection.
+        study: its name.
+        terms: what the verdict's `why` ends with.
+
+    Returns:
+        How many trials are open again.
+    """
+    if _called(db, study, terms):
+        return 0
     done = db.execute(
         "UPDATE trials SET state = 'open', owner = '', reason = '' WHERE study = ?"
         " AND state = 'cut'",
         (study,),
     )
     return done.rowcount
+
+
+def call_verdict(db: sqlite3.Connection, row: TrialRow, terms: str) -> bool:
+    """Add the trial that judges, once for the same terms; return whether there is one now.
+
+    There is none while anything else is open: another process goes on searching.
+    """
+    if _called(db, row.study, terms):
+        return True
+    if db.execute(
+        "SELECT 1 FROM trials WHERE study = ? AND state = 'open'", (row.study,)
+    ).fetchone():
+        return False
+    return add_trials(db, [row])
+
+
+def _called(db: sqlite3.Connection, study: str, terms: str) -> bool:
+    return bool(
+        db.execute(
+            "SELECT 1 FROM trials WHERE study = ? AND stage = 'verdict' AND state <> 'failed'"
+            " AND substr(why, -length(?)) = ?",
+            (study, terms, terms),
+        ).fetchone()
+    )
 
 
 def read_trials(read: Read, study: str, since: int = 0) -> list[TrialRow]:

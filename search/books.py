@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from archon.search.holes import Column
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Places = NDArray[np.int64]
 
-__all__ = ["AMOUNTS", "Books", "Cells", "Ground", "Proposal", "Standing", "Told"]
+__all__ = ["AMOUNTS", "INFRASTRUCTURE", "Books", "Cells", "Ground", "Proposal", "Standing", "Told"]
 
 AMOUNTS = ("calls", "tokens", "usd", "flops", "latency")
 """What an item can cost; `latency` in seconds."""
+INFRASTRUCTURE = "(infrastructure)"
+"""Stands in the reason of a trial that failed by no fault of its architecture."""
 CLEARLY = 1.645
 """Standard errors above a limit of kind `mean` from which it counts as broken (one-sided 5 %)."""
 
@@ -96,7 +98,7 @@ class Told:
     arm: int
     start: int
     stop: int
-    state: Literal["done", "failed", "cut"]
+    state: Literal["done", "failed"]
     values: tuple[float, ...] = ()
     items: int = 0
     why: str = ""
@@ -259,20 +261,23 @@ class Books:
     def tell(self, told: Told, cells: Cells | None = None) -> Told:
         """Take a trial into the books and return it with the arm's values.
 
-        What failed closes its arm; what was cut short counts for nothing.
+        What failed closes its arm, at the second time where only the provider was to blame.
         """
-        from dataclasses import replace
-
         if told.state == "done" and cells is not None:
             self._enter(told.arm, told.start, cells)
             place = self._place[told.arm]
             values = tuple(float(self.values_of(name, place)) for name in self.objectives)
             items = int(self.counts_of(place))
             told = replace(told, values=values, items=items)
-        elif told.state == "failed" and 0 <= told.arm < len(self.open):
-            self.open[told.arm] = False
+        elif told.state == "failed":
+            self._fail(told)
         self.trials.append(told)
         return told
+
+    def _fail(self, told: Told) -> None:
+        before = any(t.arm == told.arm and t.state == "failed" for t in self.trials)
+        if before or INFRASTRUCTURE not in told.reason:
+            self.open[told.arm] = False
 
     def values_of(self, name: str, place: int) -> float:
         """Return the mean of an objective for one of `arms`, by its place."""

@@ -31,7 +31,7 @@ __all__ = [
 
 SEEDS = ("single", "self-consistency", "best-of-n", "ensemble-fuse")
 """Architectures that every search can try first, made of the space's own models."""
-SEARCHERS = ("posterior", "tpe", "gp", "nsga2", "random", "grid", "greedy", "paper")
+SEARCHERS = ("race", "tpe", "gp", "nsga2", "random", "grid", "paper")
 """Ways to search that come with archon."""
 
 Objective = Literal["score", "usd", "calls", "tokens", "latency", "flops", "cost_of_pass"]
@@ -144,7 +144,7 @@ class Searcher(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: str = "posterior"
+    name: str = "race"
 
     @property
     def settings(self) -> dict[str, Any]:
