@@ -7,7 +7,7 @@ conditions look at, are gone through one by one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from archon.search.expressions import ABSENT
@@ -34,7 +34,7 @@ MOST_LEAVES = 20_000
 """Combinations of the holes that depend on each other; with more of them there is no count."""
 
 
-class Endless(Exception):  # noqa: N818 (an answer, not a failure)
+class Endless(Exception):
     """The space has a continuous hole."""
 
 
@@ -47,7 +47,8 @@ def assignments(space: TemplateSpace) -> int | None:
     if any(column.kind == "real" for column in space.columns):
         raise Endless
     closed = _Closed(space)
-    total, path = 0, []
+    total = 0
+    path: list[int] = []
     for _ in range(MOST_LEAVES):
         trial = Walking(path)
         filling = _Counting(space, trial, closed)
@@ -126,10 +127,11 @@ class _Counting(Filling):
         super().__init__(space.template.body, space.template.requires, trial)
         self.closed = closed
         self.weight = 1
+        self.remembers = False  # what is left out here must not be taken for what is made
 
     def value(self, node: Any, scope: Any) -> Any:
         """Return a node's value; of a closed one, nothing."""
-        if isinstance(node, Node) and self.closed(node):
+        if isinstance(node, Node) and node is not self.root.body.node and self.closed(node):
             self.weight *= number(node)
             return ABSENT
         return super().value(node, scope)
@@ -145,26 +147,34 @@ def number(node: Any) -> int:
         case Number(column=column):
             return len(column.levels)
         case Choice(options=options):
-            return sum(map(number, options))
+            return sum(number(option) for option in options)
         case Subset():
             return _subsets(node, 1)
         case Maybe(body=body):
             return 1 + number(body)
         case Repeat(times=times, body=body):
-            return sum(number(body) ** count for count in _counts(times))
+            ways = number(body)
+            return sum(math.prod([ways] * count) for count in _counts(times))
         case Each(of=Subset() as of, body=body):
             return _subsets(of, number(body))
-        case Each(of=of, body=body):
-            return number(body) ** len(of)
+        case Each(body=body):
+            return math.prod(number(body) for _ in node.labels)
     return 1
 
 
 def _subsets(node: Subset, each: int) -> int:
     """Return the number of subsets, if each item in one can be filled in so many ways."""
+    ways: Callable[[int, int], int] = math.perm if node.take == "ordered" else math.comb
     total = len(node.labels)
-    ways = {"any": math.comb, "ordered": math.perm, "first": lambda n, k: 1}[node.take]
-    return sum(ways(total, size) * each**size for size in node.sizes)
+    first = node.take == "first"
+    return sum(
+        (1 if first else ways(total, size)) * math.prod([each] * size) for size in node.sizes
+    )
 
 
-def _counts(times: Any) -> Sequence[Any]:
+def _counts(times: Any) -> Sequence[int]:
+    return [int(n) for n in _levels(times)]
+
+
+def _levels(times: Any) -> Sequence[Any]:
     return times.column.levels if isinstance(times, (Number, Choice)) else [times]

@@ -27,7 +27,7 @@ from archon.pool import Mode
 from archon.search.books import AMOUNTS, Books, Cells, Proposal, Standing, Told
 from archon.search.crew import Crew
 from archon.search.files import SearchFile
-from archon.search.finals import FINALISTS, Finals, look, needed
+from archon.search.finals import FINALISTS, Finals, FinalsPlan, look, needed, planned
 from archon.search.ground import Candidates, tabled
 from archon.search.journal import Journal
 from archon.search.money import Purse
@@ -327,7 +327,7 @@ class Conductor:
     def _needed(self) -> float:
         """Return the calls that ablation, confirm, baselines and test may newly need."""
         leading = [standing.arm for standing in self.standings[:FINALISTS]]
-        return needed(self.books, self.candidates, self.parts, leading)
+        return needed(self.books, self.candidates, self.parts, leading, len(self.parts.printed))
 
     def _said(self) -> str:
         """Return why the search ended, if a verdict was called on these very terms."""
@@ -343,9 +343,13 @@ class Conductor:
     async def _call(self, ended: str) -> bool:
         """Call for the verdict, once for all processes; return whether it was called."""
         why = f"{ended} | {self._terms()}"
+        leading = [standing.arm for standing in self.standings]
+        room = self.purse.calls_left(self.purse.whole)
+        plan = planned(self.books, self.candidates, self.parts, leading, room)
         row = TrialRow(
-            self.name, len(self._rows(0)), self.books.round, VERDICT, -1, "", 0, 1, why
-        )
+            self.name, len(self._rows(0)), self.books.round, VERDICT, -1, "", plan.finalists,
+            plan.test, why,
+        )  # fmt: skip
 
         def call(db: sqlite3.Connection) -> bool:
             return call_verdict(db, row, self._terms())
@@ -362,7 +366,7 @@ class Conductor:
             return None
         if self.finding is None:
             judged = [r for r in self._rows(0) if r.stage == VERDICT and r.state == "done"]
-            self.finding = await self._finals(max(0, len(judged) - 1)).found()
+            self.finding = await self._finals(judged[-1], len(judged) - 1).found()
         return self.finding
 
     async def _judge(self, row: TrialRow) -> None:
@@ -372,17 +376,18 @@ class Conductor:
             return
         earlier = [r for r in self._rows(0) if r.stage == VERDICT and r.number < row.number]
         await look(self.crew, self.parts.printed, row)
-        finals = self._finals(sum(r.state == "done" for r in earlier))
+        finals = self._finals(row, sum(r.state == "done" for r in earlier))
         self.finding = await finals.found()
         if finals.cut == "stopped":
             self.crew.stopped = "stopped"
             return
         await self.crew.end(row, "done", finals.cut)
 
-    def _finals(self, earlier: int) -> Finals:
+    def _finals(self, row: TrialRow, earlier: int) -> Finals:
         return Finals(
-            self.crew, self.purse, self.candidates, self.parts, self.books, self.searcher, earlier
-        )
+            self.crew, self.purse, self.candidates, self.parts, self.books, self.searcher,
+            FinalsPlan(row.start, row.stop), earlier,
+        )  # fmt: skip
 
     def _study(self, ended: str, found: Finding | None) -> Study:
         return Study(

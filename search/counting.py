@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Count", "Estimate", "count"]
 
-SAMPLE = 2000
+SAMPLE = 1000
 """Assignments that a large space is estimated from."""
 Z = 1.959963984540054
 
@@ -186,22 +186,24 @@ def _counted(table: Table, total: Estimate, limits: Budget | None) -> Count:
         good = table.fits(limits)
         whole = table.complete
         fitting = exactly(int(good.sum())) if whole else _share(good, table.weights, total)
-    ends: list[dict[str, float | None]] = [{}, {}]
-    for name in AMOUNTS:
-        values = table.amounts[name]
-        for end, pick in zip(ends, (np.min, np.max), strict=True):
-            found = float(pick(values))
-            end[name] = None if math.isnan(found) else found
+    least, most = (
+        {name: _known(pick(table.amounts[name])) for name in AMOUNTS} for pick in (np.min, np.max)
+    )
     return Count(
         total,
         len(table) if table.complete else None,
         fitting,
-        *ends,
+        least,
+        most,
         int(table.calls.sum()) if table.complete else None,
         table.node_count if table.complete else None,
         len(table),
         table.complete,
     )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def _share(good: NDArray[np.bool_], weights: NDArray[np.float64], total: Estimate) -> Estimate:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from archon.errors import ConfigError
 
@@ -27,6 +27,7 @@ class _Absent:
 ABSENT: Any = _Absent()
 MOST = 1000
 """Characters of an expression."""
+ALLOWED = "comparisons, and, or, not, + - * / // %, len(), min(), max()"
 
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
@@ -67,8 +68,6 @@ class Expression:
     names: frozenset[str] = field(init=False)
     _tree: ast.expr = field(init=False, repr=False, compare=False)
 
-    ALLOWED: ClassVar[str] = "comparisons, and, or, not, + - * / // %, len(), min(), max()"
-
     def __post_init__(self) -> None:
         if len(self.text) > MOST:
             raise ConfigError(f"a condition has at most {MOST} characters", where=self.where)
@@ -82,31 +81,28 @@ class Expression:
         object.__setattr__(self, "_tree", tree)
 
     def _check(self, node: ast.expr, names: set[str]) -> None:
-        match node:
-            case ast.Constant(value=value) if isinstance(value, (str, int, float)):
-                return
-            case ast.Name(id=name):
-                names.add(name)
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _CALLS:
-                if not args or (name == "len" and len(args) != 1):
-                    raise ConfigError(f"wrong arguments in {self.text!r}", where=self.where)
-            case ast.UnaryOp(op=ast.Not() | ast.USub()) | ast.BoolOp() | ast.List() | ast.Tuple():
-                pass
-            case ast.BinOp(op=op) if type(op) in _ARITHMETIC:
-                pass
-            case ast.Compare(ops=ops) if all(type(op) in _COMPARE for op in ops):
-                pass
-            case _:
-                raise ConfigError(
-                    f"{ast.unparse(node)!r} cannot stand in a condition; known: {self.ALLOWED}",
-                    where=self.where,
-                )
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr) and not isinstance(node, ast.Call):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.Call):
+            self._check_call(node)
+        elif not _allowed(node):
+            raise self._wrong(node)
+        inside = node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node)
+        for child in inside:
+            if isinstance(child, ast.expr):
                 self._check(child, names)
-        if isinstance(node, ast.Call):
-            for argument in node.args:
-                self._check(argument, names)
+
+    def _check_call(self, node: ast.Call) -> None:
+        if not (isinstance(node.func, ast.Name) and node.func.id in _CALLS) or node.keywords:
+            raise self._wrong(node)
+        if not node.args or (node.func.id == "len" and len(node.args) != 1):
+            raise ConfigError(f"wrong arguments in {self.text!r}", where=self.where)
+
+    def _wrong(self, node: ast.expr) -> ConfigError:
+        return ConfigError(
+            f"{ast.unparse(node)!r} cannot stand in a condition; known: {ALLOWED}",
+            where=self.where,
+        )
 
     def holds(self, values: Mapping[str, Any]) -> bool | None:
         """Return whether it holds; None where that hangs on a hole that is absent.
@@ -121,34 +117,56 @@ class Expression:
             raise ConfigError(f"{self.text!r}: {error} ({shown})", where=self.where) from None
         return None if value is ABSENT else bool(value)
 
-    def _value(self, node: ast.expr, values: Mapping[str, Any]) -> Any:
+    def _value(self, node: ast.AST, values: Mapping[str, Any]) -> Any:
         match node:
             case ast.Constant(value=value):
                 return value
             case ast.Name(id=name):
                 return values[name]
             case ast.BoolOp(op=op, values=parts):
-                return _either([self._value(part, values) for part in parts], isinstance(op, ast.Or))
-            case ast.UnaryOp(op=op, operand=operand):
-                value = self._value(operand, values)
-                if value is ABSENT:
-                    return ABSENT
-                return not value if isinstance(op, ast.Not) else -value
-            case ast.Compare(left=left, ops=ops, comparators=comparators):
-                chain = [self._value(part, values) for part in (left, *comparators)]
-                if any(value is ABSENT for value in chain):
-                    return ABSENT
-                pairs = zip(ops, chain, chain[1:], strict=False)
-                return all(_COMPARE[type(op)](a, b) for op, a, b in pairs)
-            case ast.BinOp(left=left, op=op, right=right):
-                both = self._value(left, values), self._value(right, values)
-                return ABSENT if ABSENT in both else _ARITHMETIC[type(op)](*both)
+                return _either(
+                    [self._value(part, values) for part in parts], isinstance(op, ast.Or)
+                )
             case ast.List(elts=parts) | ast.Tuple(elts=parts):
                 return [self._value(part, values) for part in parts]
-            case ast.Call(func=ast.Name(id=name), args=args):
-                given = [self._value(argument, values) for argument in args]
-                return ABSENT if any(v is ABSENT for v in given) else _CALLS[name](*given)
-        raise AssertionError(node)
+        apply, operands = _applied(node)
+        given = [self._value(operand, values) for operand in operands]
+        return ABSENT if any(value is ABSENT for value in given) else apply(*given)
+
+
+def _allowed(node: ast.expr) -> bool:
+    """Whether a node that is neither a name nor a call can stand in a condition."""
+    match node:
+        case ast.Constant(value=value):
+            return isinstance(value, (str, int, float))
+        case ast.UnaryOp(op=op):
+            return isinstance(op, (ast.Not, ast.USub))
+        case ast.BinOp(op=op):
+            return type(op) in _ARITHMETIC
+        case ast.Compare(ops=ops):
+            return all(type(op) in _COMPARE for op in ops)
+    return isinstance(node, (ast.BoolOp, ast.List, ast.Tuple))
+
+
+def _applied(node: ast.AST) -> tuple[Callable[..., Any], Sequence[ast.expr]]:
+    """Return what a node applies, and to what."""
+    match node:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return operator.not_, [operand]
+        case ast.UnaryOp(operand=operand):
+            return operator.neg, [operand]
+        case ast.BinOp(left=left, op=op, right=right):
+            return _ARITHMETIC[type(op)], [left, right]
+        case ast.Compare(left=left, ops=ops, comparators=comparators):
+            tests = [_COMPARE[type(op)] for op in ops]
+            return lambda *chain: _chained(tests, chain), [left, *comparators]
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return _CALLS[name], args
+    raise AssertionError(node)
+
+
+def _chained(tests: Sequence[Callable[[Any, Any], bool]], chain: Sequence[Any]) -> bool:
+    return all(test(a, b) for test, a, b in zip(tests, chain, chain[1:], strict=False))
 
 
 def _either(values: list[Any], is_or: bool) -> Any:

@@ -1,9 +1,9 @@
-"""Search files: a space, a benchmark, an objective, and what may be spent. All else has defaults."""
+"""Search files: a space, a benchmark, an objective, what may be spent; all else has defaults."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,14 +25,21 @@ from archon.search.space import Space, TemplateSpace, read_space
 from archon.types import Json
 
 __all__ = [
-    "Benchmarked", "Concurrency", "Limits", "Objective", "Ranking", "SEEDS", "SearchFile",
-    "Searcher", "Sizes", "json_schema", "read_search", "shipped_searches",
+    "SEEDS",
+    "Benchmarked",
+    "Concurrency",
+    "Limits",
+    "Objective",
+    "Ranking",
+    "SearchFile",
+    "Searcher",
+    "Sizes",
+    "read_search",
+    "shipped_searches",
 ]  # fmt: skip
 
 SEEDS = ("single", "self-consistency", "best-of-n", "ensemble-fuse")
 """Architectures that every search can try first, made of the space's own models."""
-SEARCHERS = ("race", "tpe", "gp", "nsga2", "random", "grid", "paper")
-"""Ways to search that come with archon."""
 
 Objective = Literal["score", "usd", "calls", "tokens", "latency", "flops", "cost_of_pass"]
 """What is sought: the score as high, everything else as low as possible, means over items.
@@ -154,9 +161,11 @@ class Searcher(BaseModel):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in SEARCHERS and ":" not in name:
+        from archon.search.searchers import SEARCHERS
+
+        if ":" not in name and name not in SEARCHERS.all():
             raise ValueError(
-                f"unknown searcher {name!r}{did_you_mean(name, SEARCHERS)}"
+                f"unknown searcher {name!r}{did_you_mean(name, SEARCHERS.all())}"
                 " (one of your own is written `module:name`)"
             )
         return name
@@ -343,49 +352,3 @@ def shipped_searches() -> dict[str, Path]:
 
     root = Path(str(files("archon.configs"))) / "search"
     return {path.stem: path for path in sorted(root.glob("*.yaml"))}
-
-
-def json_schema() -> Json:
-    """Return the JSON schema of search files, for editors; tags are taken off before.
-
-    Inside `space` only the keys at its top are checked: a hole can stand for any value.
-    """
-    from archon.search.reading import KEYS
-
-    class _Described(SearchFile):
-        space: Any = None  # type: ignore[assignment]
-
-    schema: Json = _Described.model_json_schema()
-    schema["properties"].pop("source", None)
-    layers: Json = {"type": "array", "minItems": 1}
-    kinds: dict[str, Json] = {
-        "name": {"type": "string"}, "description": {"type": "string"},
-        "stages": layers, "nodes": layers,
-        "require": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-    }  # fmt: skip
-    body: Json = {
-        "type": "object",
-        "properties": {key: kinds.get(key, {"type": "object"}) for key in KEYS},
-        "oneOf": [{"required": ["stages"]}, {"required": ["nodes"]}],
-        "additionalProperties": False,
-    }
-    schema["properties"]["space"] = {"anyOf": [{"type": "string"}, body]}
-    named = schema["properties"]
-    for key in ("benchmark", "searcher", "budget"):
-        named[key] = {"anyOf": [{"type": "string"}, named[key]]}
-    named["objective"] = {"anyOf": [{"enum": _objectives()}, named["objective"]]}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "archon search",
-        "required": ["space", "benchmark"],
-    }
-
-
-def _objectives() -> list[str]:
-    from typing import get_args
-
-    return list(get_args(Objective))
-
-
-Progress = Callable[[int], None]

@@ -24,7 +24,7 @@ from archon.search.claims import LEVEL, Verdict, verdict
 from archon.search.crew import Crew
 from archon.search.ground import Candidates
 from archon.search.money import Purse
-from archon.search.parts import FOLDS, Part, Parts
+from archon.search.parts import FOLDS, LEAST, Part, Parts
 from archon.search.searchers import Searcher
 from archon.search.study import Contender, Finding
 from archon.types import Json
@@ -43,6 +43,19 @@ MODELS = 2
 """Single models whose votes and best-of-n are tried as baselines."""
 
 
+@dataclasses.dataclass(frozen=True)
+class FinalsPlan:
+    """How much the last stages measure; fixed before the first look.
+
+    Attributes:
+        finalists: how many are confirmed.
+        test: how many items print.
+    """
+
+    finalists: int
+    test: int
+
+
 class Finals:
     """The last stages of a study.
 
@@ -53,6 +66,7 @@ class Finals:
         parts: the items.
         books: of the search.
         searcher: recommends.
+        plan: how many of what.
         earlier: how often this study has printed a score of these items before.
     """
 
@@ -64,8 +78,10 @@ class Finals:
         parts: Parts,
         books: Books,
         searcher: Searcher,
+        plan: FinalsPlan,
         earlier: int = 0,
     ) -> None:
+        self.plan = plan
         self.crew, self.purse, self.candidates = crew, purse, candidates
         self.parts, self.books, self.searcher = parts, books, searcher
         self.level = LEVEL / 2**earlier
@@ -94,15 +110,6 @@ class Finals:
             inside = front(books, [places[s.arm] for s in kept])
             return [s for s, good in zip(kept, inside, strict=True) if good][:MOST]
         return kept[:MOST]
-
-    def _affordable(self, finalists: Sequence[Standing]) -> list[Standing]:
-        """Return as many finalists as the reserve can confirm beside all else, two at least."""
-        room = self.purse.calls_left(self.purse.whole)
-        for count in range(min(MOST, len(finalists)), 2, -1):
-            arms = [standing.arm for standing in finalists[:count]]
-            if needed(self.books, self.candidates, self.parts, arms) <= room:
-                return list(finalists[:count])
-        return list(finalists[:2])
 
     async def _ablated(self, leader: Standing) -> tuple[Architecture, int | None, str]:
         """Return the smallest architecture made of the leader that is not worse by a point."""
@@ -154,7 +161,8 @@ class Finals:
         row: int | None = None,
         note: str = "",
     ) -> Contender:
-        outcomes = await self._measured(part, architecture)
+        stop = self.plan.test if part.name == "test" else None
+        outcomes = await self._measured(part, architecture, stop=stop)
         return contender(name, architecture, outcomes, row, note)
 
     # ---- confirm and test
@@ -163,7 +171,7 @@ class Finals:
         assert self.parts.confirm is not None
         assert self.parts.test is not None
         entrants: dict[str, tuple[Architecture, int | None, str]] = {}
-        for rank, standing in enumerate(self._affordable(finalists), 1):
+        for rank, standing in enumerate(finalists[: self.plan.finalists], 1):
             architecture, row, note = self.candidates.architecture(standing.arm), standing.arm, ""
             if rank == 1:
                 architecture, row, note = await self._ablated(standing)  # type: ignore[assignment]
@@ -328,23 +336,46 @@ class Finals:
         )  # fmt: skip
 
 
-def needed(books: Books, candidates: Candidates, parts: Parts, finalists: Sequence[int]) -> float:
+def needed(
+    books: Books, candidates: Candidates, parts: Parts, arms: Sequence[int], test: int
+) -> float:
     """Return the calls that ablation, confirm, baselines and test may newly need.
 
-    Finalists share their calls; the baselines' samples are counted as new though most are not.
+    Finalists share their calls. Of the baselines the votes and best-of-n of two models count in
+    full, half a winner's calls being the checks.
     """
     import numpy as np
 
-    if not finalists:
+    if not arms:
         return 0.0
-    table = books.table
-    whole = float(table.calls[finalists[0]])
-    if parts.confirm is None or parts.test is None:
-        return len(parts.dev) * (len(candidates.models) + 2 * whole)
-    nodes = [table.nodes[table.indptr[arm] : table.indptr[arm + 1]] for arm in finalists]
+    table, models = books.table, len(candidates.models)
+    whole = float(table.calls[arms[0]])
+    spent = min(MODELS, models) * 1.5 * whole
+    if parts.confirm is None:
+        return len(parts.dev) * (models + spent)
+    nodes = [table.nodes[table.indptr[arm] : table.indptr[arm + 1]] for arm in arms]
     union = len(np.unique(np.concatenate(nodes)))
-    confirm = union + len(candidates.models) + whole
-    return len(parts.confirm) * confirm + len(parts.test) * (2 * whole + 1)
+    return len(parts.confirm) * (union + models + spent) + test * (2 * whole + 1)
+
+
+def planned(
+    books: Books, candidates: Candidates, parts: Parts, arms: Sequence[int], room: float
+) -> FinalsPlan:
+    """Return how many finalists and test items the reserve can pay for.
+
+    More finalists than ten where there is money for them; fewer, down to two, and then fewer test
+    items, where there is not.
+    """
+    test = 0 if parts.test is None else len(parts.test)
+
+    def fits(count: int, items: int) -> bool:
+        return needed(books, candidates, parts, arms[:count], items) <= room
+
+    most = max(1, min(MOST, len(arms)))
+    count = next((count for count in range(most, 1, -1) if fits(count, test)), min(2, most))
+    while test > LEAST["test"] and not fits(count, test):
+        test = max(LEAST["test"], int(0.9 * test))
+    return FinalsPlan(count, test)
 
 
 async def look(crew: Crew, part: Part, row: TrialRow) -> None:

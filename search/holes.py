@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ __all__ = ["Assignment", "Column", "Kind", "Value", "grid"]
 
 Kind = Literal["categorical", "ordinal", "real"]
 Value = str | int | float | bool | None
-Assignment = Mapping[str, Value]
+Assignment = Mapping[str, Any]
 """The value of every hole that is reached, by name."""
 
 MOST_LEVELS = 1_000_000
@@ -67,7 +68,7 @@ class Column:
         """
         if self.kind == "real":
             return self._within(code)
-        if not (code == int(code) and 0 <= code < len(self.levels)):
+        if not 0 <= code < len(self.levels) or code != int(code):
             raise ConfigError(f"{self.name}: no level has the code {code}")
         return self.levels[int(code)]
 
@@ -121,7 +122,7 @@ def choice_column(name: str, levels: Iterable[Value]) -> Column:
     """Return the column of a choice: numbers in rising order are ordinal, all else is not."""
     values = tuple(levels)
     numbers: Any = values if all(map(_is_number, values)) else ()
-    rising = len(numbers) > 1 and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    rising = len(numbers) > 1 and all(a < b for a, b in itertools.pairwise(numbers))
     return Column(name, "ordinal" if rising else "categorical", values)
 
 

@@ -27,6 +27,7 @@ from archon.base import (
 from archon.base.places import check_edges, unique
 from archon.errors import ArchitectureError, ConfigError
 from archon.model import Model
+from archon.search import rules as _rules  # noqa: F401 (registers how each layer is traced)
 from archon.search.calls import Asked, Namer, Names, Symbols, trace
 from archon.types import Json
 
@@ -166,7 +167,8 @@ class Plans:
     ) -> tuple[int, ...] | ConfigError:
         members = self._members(places)
         done: dict[str, int] = {}
-        last, before = None, ()
+        last: tuple[str, ...] | None = None
+        before: tuple[int, ...] = ()
         for id_, node, after in _ordered(places):
             if after is not last:  # the branches of a stage share one tuple
                 last, before = after, tuple(done[one] for one in after)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from archon.base import Architecture, Node, as_architecture, parse
 from archon.config import Source, Tagged, read_yaml
 from archon.errors import ConfigError, did_you_mean
+from archon.search.columns import columns
 from archon.search.holes import Assignment, Column, Value
 from archon.search.reading import TAGS, Template, read_template
-from archon.search.template import Filling, columns
+from archon.search.template import Filling
 from archon.search.trial import Given, Infeasible, Randomly, Trial, Walking
 from archon.types import Json
 
@@ -170,7 +171,7 @@ class Space(ABC):
         return count(self, **options)
 
     def table(self, **options: Any) -> Table:
-        """Return every architecture once, encoded and costed; see `archon.search.table.tabulate`."""
+        """Return every architecture once, encoded, with its cost; see `tabulate`."""
         from archon.search.table import tabulate
 
         return tabulate(self, **options)
@@ -188,12 +189,15 @@ class TemplateSpace(Space):
     def columns(self) -> tuple[Column, ...]:
         """All holes, in the order of the file."""
         found: dict[str, Column] = {}
-        parts = [hole for hole in self.template.body.holes.values()]
-        for part in [*parts, self.template.body.node, *self.template.models.values()]:
+        template = self.template
+        section = [template.names[name] for name in template.section]
+        for part in [*section, template.body.node, *template.models.values()]:
             for column in columns(part):
                 found.setdefault(column.name, column)
                 if len(found) > MOST_COLUMNS:
-                    raise ConfigError(f"a space has at most {MOST_COLUMNS:,} holes, repeats included")
+                    raise ConfigError(
+                        f"a space has at most {MOST_COLUMNS:,} holes, repeats included"
+                    )
         return tuple(found.values())
 
     def ranked(self, groups: Mapping[str, Sequence[Json]]) -> Space:
@@ -202,17 +206,17 @@ class TemplateSpace(Space):
 
     def fill(self, trial: Trial) -> Json:
         """Return the mapping of models and stages (or nodes) that a trial decides on."""
-        return self._filled(trial)[0]
+        return self.fill_with(self._filling(trial))
 
-    def _filled(self, trial: Trial) -> tuple[Json, Filling]:
-        filling = Filling(self.template.body, self.template.requires, trial)
-        return self.fill_with(filling), filling
+    def _filling(self, trial: Trial, *, located: bool = False) -> Filling:
+        return Filling(self.template.body, self.template.requires, trial, located=located)
 
     def fill_with(self, filling: Filling) -> Json:
         """Return the mapping of models and stages (or nodes) that a filling makes."""
         filled = filling.fill()
         data = {**filled, "models": self._models(filled, filling)}
-        filling.origins[id(data)] = filling.origins[id(filled)]
+        if filling.located:
+            filling.origins[id(data)] = filling.origins[id(filled)]
         filling.finish()
         return data
 
@@ -229,7 +233,8 @@ class TemplateSpace(Space):
 
     def built(self, trial: Trial) -> Architecture:
         """Return the architecture that a trial decides on."""
-        data, filling = self._filled(trial)
+        filling = self._filling(trial, located=True)
+        data = self.fill_with(filling)
 
         def where(container: object, key: object = None) -> str:
             source, keys = filling.origins.get(id(container), (container, {}))
@@ -237,7 +242,8 @@ class TemplateSpace(Space):
 
         try:
             if "stages" not in data and "nodes" not in data:
-                raise ConfigError("nothing is left of the stages")
+                place = where(data, self.template.body.node.parts[0][0])
+                raise ConfigError("nothing is left of the stages", where=place)
             return parse(data, where)
         except ConfigError as error:
             raise illegal(error, trial) from None
@@ -280,14 +286,15 @@ class FunctionSpace(Space):
         return tuple(found.values())
 
     def _explored(self) -> Iterator[Trial]:
-        path: Sequence[int] | None = ()
+        path: Sequence[int] = ()
         for _ in range(self.explored):
-            trial: Trial = _Exploring(path)
-            self._asked(trial)
-            yield trial
-            path = trial.next_path()  # type: ignore[attr-defined]
-            if path is None:
+            walking = _Exploring(path)
+            self._asked(walking)
+            yield walking
+            following = walking.next_path()
+            if following is None:
                 return
+            path = following
         rng = random.Random(0)
         for _ in range(self.explored):
             trial = Randomly(rng)

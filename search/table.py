@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -280,7 +281,7 @@ class _Maker:
         made = array.array("i")
         ends = [0]
         calls = [array.array("i", part.calls) for part in self.plans.parts]
-        for first, last in zip(starts[:-1], starts[1:], strict=True):
+        for first, last in itertools.pairwise(starts):
             for part in flat[first:last].tolist():
                 made.extend(calls[part])
             ends.append(len(made))

@@ -7,8 +7,9 @@ around it. In a mapping an absent hole leaves its key out, so that the setting's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from archon.search.expressions import ABSENT, Expression
@@ -18,7 +19,7 @@ from archon.types import Json
 
 __all__ = [
     "Body", "Choice", "Each", "Filling", "Item", "Mapped", "Maybe", "Node", "Number", "Ref",
-    "Repeat", "Subset", "When", "columns",
+    "Repeat", "Single", "Subset", "When",
 ]  # fmt: skip
 
 
@@ -52,10 +53,18 @@ class Body:
     Attributes:
         node: what it is filled to.
         holes: those of this body, not of bodies inside it, by the name that `!ref` uses.
+        made: what it was filled to before, by the values of all that is open in it.
     """
 
     node: Any = None
     holes: dict[str, Node] = field(default_factory=dict)
+    made: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+
+    @cached_property
+    def refs(self) -> tuple[str, ...] | None:
+        """The names it refers to, if these and `!ref item` are all that is open in it."""
+        names: set[str] = set()
+        return tuple(names) if _decides_nothing(self.node, names) else None
 
 
 @dataclass(eq=False)
@@ -180,12 +189,21 @@ class Filling:
         requires: conditions on the holes of the root; each is looked at as soon as all of its
             holes are decided.
         trial: decides.
+        located: whether `origins` is wanted.
+
+    Attributes:
+        origins: by id of a new container, the one of the file that it was made from, and for each
+            of its keys the key there.
 
     Raises:
         Infeasible: when a requirement is broken.
     """
 
-    def __init__(self, root: Body, requires: Sequence[Expression], trial: Trial) -> None:
+    def __init__(
+        self, root: Body, requires: Sequence[Expression], trial: Trial, *, located: bool = False
+    ) -> None:
+        self.located = located
+        self.remembers = not located
         self.root = _Scope(root, None, "")
         self.trial = trial
         self.waiting = list(requires)
@@ -204,16 +222,15 @@ class Filling:
 
     def value(self, node: Any, scope: _Scope) -> Any:
         """Return what a node stands for: plain data, or `ABSENT`."""
-        match node:
-            case Mapped():
-                return self._mapped(node, scope)
-            case Item():
-                return scope.item
-            case Ref(name=name):
-                return self._named(name, scope)[0]
-            case Number() | Choice() | Subset() | Maybe() | Repeat() | Each() | When():
-                return self._hole(node, scope)[0]
-        return node
+        if not isinstance(node, Node):
+            return node
+        if isinstance(node, Mapped):
+            return self._mapped(node, scope)
+        if isinstance(node, Item):
+            return scope.item
+        if isinstance(node, Ref):
+            return self._named(node.name, scope)[0]
+        return self._hole(node, scope)[0]
 
     def _mapped(self, node: Mapped, scope: _Scope) -> Any:
         if isinstance(node.source, list):
@@ -223,7 +240,8 @@ class Filling:
             value = self.value(part, scope) if isinstance(part, Node) else part
             if value is not ABSENT and value is not _EMPTIED:
                 made[key] = value
-        self.origins[id(made)] = (node.source, {})
+        if self.located:
+            self.origins[id(made)] = (node.source, {})
         return made
 
     def _listed(self, node: Mapped, scope: _Scope) -> Any:
@@ -243,7 +261,8 @@ class Filling:
                 made.append(one)
         if not made:
             return _EMPTIED
-        self.origins[id(made)] = (node.source, places)
+        if self.located:
+            self.origins[id(made)] = (node.source, places)
         return made
 
     def _named(self, name: str, scope: _Scope) -> tuple[Any, Any]:
@@ -289,10 +308,18 @@ class Filling:
         raise AssertionError(node)
 
     def _inside(self, body: Body, scope: _Scope, prefix: str = "", item: Any = None) -> Any:
-        inner = _Scope(
-            body, scope, prefix or scope.prefix, scope.item if item is None else item
-        )
-        return self.value(body.node, inner)
+        inner = _Scope(body, scope, prefix or scope.prefix, scope.item if item is None else item)
+        if body.refs is None or not self.remembers:
+            return self.value(body.node, inner)
+        values = tuple(self._named(name, inner)[0] for name in body.refs)
+        if not all(value is None or isinstance(value, (str, int, float)) for value in values):
+            return self.value(body.node, inner)
+        # Walks fill the same part with the same values again and again. The items are those of
+        # the file, so that their ids stay their own.
+        key = (id(inner.item), *((type(value), value) for value in values))
+        if key not in body.made:
+            body.made[key] = self.value(body.node, inner)
+        return body.made[key]
 
     def _seen_of(self, node: Any, scope: _Scope) -> tuple[Any, Any]:
         if isinstance(node, Ref):
@@ -342,50 +369,18 @@ class Filling:
             raise Infeasible
 
 
+def _decides_nothing(node: Any, names: set[str]) -> bool:
+    """Whether a node has no hole of its own; adds the names that it refers to."""
+    if isinstance(node, Ref):
+        names.add(node.name)
+        return True
+    if isinstance(node, Mapped):
+        return all(_decides_nothing(part, names) for _, part in node.parts)
+    return isinstance(node, Item) or not isinstance(node, Node)
+
+
 def _extend(made: list[Any], value: Any) -> None:
     if isinstance(value, list):
         made.extend(value)
     elif value is not ABSENT and value is not _EMPTIED:
         made.append(value)
-
-
-def columns(node: Any, prefix: str = "") -> Iterator[Column]:
-    """Yield the columns of everything that may be asked for below a node, in order."""
-    match node:
-        case Body():
-            yield from columns(node.node, prefix)
-        case Mapped(parts=parts):
-            for _, part in parts:
-                yield from columns(part, prefix)
-        case Number():
-            yield node.at(prefix)
-        case Choice(options=options):
-            yield node.at(prefix)
-            for option in options:
-                yield from columns(option, prefix)
-        case Subset():
-            yield from _subset_columns(node, prefix + node.name)
-        case Maybe(name=name, body=body):
-            yield flag(prefix + name)
-            yield from columns(body, prefix)
-        case When(body=body):
-            yield from columns(body, prefix)
-        case Repeat():
-            yield from columns(node.times, prefix)
-            for number in range(1, node.most + 1):
-                yield from columns(node.body, f"{prefix}{node.name}[{number}].")
-        case Each():
-            yield from columns(node.of, prefix)
-            for label in node.labels:
-                yield from columns(node.body, f"{prefix}{node.name}[{label}].")
-
-
-def _subset_columns(node: Subset, name: str) -> Iterator[Column]:
-    if node.take == "any":
-        yield from (flag(f"{name}[{label}]") for label in node.labels)
-        return
-    yield Column(name, "ordinal", tuple(node.sizes))
-    if node.take == "ordered":
-        for position in range(1, max(node.sizes) + 1):
-            yield Column(f"{name}[{position}]", "categorical", tuple(node.labels))
-

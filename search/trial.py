@@ -18,7 +18,7 @@ T = TypeVar("T")
 Take = Literal["any", "ordered", "first"]
 
 
-class Infeasible(Exception):  # noqa: N818 (an outcome of a walk; it never reaches the user)
+class Infeasible(Exception):
     """The decisions so far break a requirement of the space."""
 
 
@@ -117,9 +117,7 @@ class Trial(ABC):
         """
         most = len(items) if max is None else max
         if not 0 <= min <= most <= len(items):
-            raise ConfigError(
-                f"{name}: from {min} to {most} of {len(items)} items cannot be taken"
-            )
+            raise ConfigError(f"{name}: from {min} to {most} of {len(items)} items cannot be taken")
         labels = [str(item) for item in items]
         chosen = pick(self, name, labels, range(min, most + 1), take)
         return [items[i] for i in chosen]
@@ -247,4 +245,3 @@ class Walking(Trial):
                 return places
             places.pop()
         return None
-

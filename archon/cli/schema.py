@@ -23,7 +23,7 @@ def schema(
     must be told of the tags as well (`yaml.customTags`).
     """
     if search:
-        from archon.search.files import json_schema
+        from archon.search.file_schema import json_schema
 
         common.print_json(json_schema())
     else:

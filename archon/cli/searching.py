@@ -108,9 +108,7 @@ def _bar() -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bars.update(bar, completed=done, total=total)
 
 
-def _sample(
-    found: SearchFile, number: int, seed: int, svg: Path | None, as_json: bool
-) -> None:
+def _sample(found: SearchFile, number: int, seed: int, svg: Path | None, as_json: bool) -> None:
     from archon.config import dumps
 
     rng = random.Random(seed)

@@ -1,0 +1,86 @@
+"""Every file in configs/search/ loads, counts, and is what its header says."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+import pytest
+
+import archon
+from archon.search import SearchFile, read_search
+from archon.search.counting import Count
+from archon.search.files import shipped_searches
+
+NAMES = sorted(shipped_searches())
+SMALL = [name for name in NAMES if name not in ("paper", "open")]
+
+
+@cache
+def search(name: str) -> SearchFile:
+    return read_search(name)
+
+
+@cache
+def count(name: str) -> Count:
+    return search(name).space.count(limits=search(name).limits.max)
+
+
+def test_what_was_promised_is_there() -> None:
+    assert {"paper", "small", "nano", "open", "closed", "pareto"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_has_its_name_and_says_what_it_is(name: str) -> None:
+    assert search(name).name == name
+    assert shipped_searches()[name].read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_architectures_can_be_drawn_and_written(name: str) -> None:
+    space, rng = search(name).space, random.Random(0)
+    for _ in range(5):
+        assignment = space.random(rng)
+        architecture = space.architecture(assignment)
+        assert space.decode(space.encode(assignment)) == assignment
+        assert archon.loads(archon.dumps(architecture)).digest() == architecture.digest()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_counts(name: str) -> None:
+    found = count(name)
+    assert found.complete
+    assert found.architectures is not None
+    assert found.architectures >= 40
+    assert found.alone is not None
+    assert found.shared is not None
+    assert found.shared < found.alone
+    if found.fitting is not None:
+        assert found.fitting.value > found.architectures / 2
+
+
+def test_the_first_file_is_short() -> None:
+    lines = shipped_searches()["small"].read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if not line.startswith("#")]) <= 15
+    assert count("small").architectures == 3 * 4 * 4
+
+
+def test_the_embedded_model_has_a_ground_of_its_own() -> None:
+    found = count("nano")
+    # 9 numbers of samples, 3 sets of writers; a vote, or 3 x 2 x 3 ways to check
+    assert found.architectures == 9 * 3 * (1 + 3 * 2 * 3) >= 500
+    # 16 draws of each model; a reason and a verdict for 3 votes on each of them
+    assert found.shared == 2 * 16 * (1 + 3 * 2) <= 300
+
+
+def test_the_papers_space_is_counted_without_listing_it() -> None:
+    from archon.search import TemplateSpace
+    from archon.search.arithmetic import assignments
+
+    space = search("paper").space
+    assert isinstance(space, TemplateSpace)
+    assert assignments(space) == 38 * (4 + 16 + 64) * 3 == 9576
+
+
+def test_several_objectives() -> None:
+    assert search("pareto").objective == ("score", "calls")
