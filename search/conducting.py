@@ -27,12 +27,13 @@ from archon.pool import Mode
 from archon.search.books import AMOUNTS, Books, Cells, Proposal, Standing, Told
 from archon.search.crew import Crew
 from archon.search.files import SearchFile
-from archon.search.finals import FINALISTS, Finals, FinalsPlan, look, needed, planned
+from archon.search.finals import Finals, look
 from archon.search.ground import Candidates, tabled
 from archon.search.journal import Journal
 from archon.search.money import Purse
 from archon.search.parts import Parts, cut
 from archon.search.ranking import ranked
+from archon.search.reserve import FINALISTS, FinalsPlan, needed, planned
 from archon.search.searchers import FIRST, Searcher
 from archon.search.settings import keep_settings, settings_of
 from archon.search.study import Finding, Study, StudyProgress
@@ -326,8 +327,9 @@ class Conductor:
 
     def _needed(self) -> float:
         """Return the calls that ablation, confirm, baselines and test may newly need."""
-        leading = [standing.arm for standing in self.standings[:FINALISTS]]
-        return needed(self.books, self.candidates, self.parts, leading, len(self.parts.printed))
+        plan = FinalsPlan(FINALISTS, len(self.parts.printed))
+        leading = [standing.arm for standing in self.standings]
+        return needed(self.candidates, self.parts, leading, plan)
 
     def _said(self) -> str:
         """Return why the search ended, if a verdict was called on these very terms."""
@@ -345,11 +347,10 @@ class Conductor:
         why = f"{ended} | {self._terms()}"
         leading = [standing.arm for standing in self.standings]
         room = self.purse.calls_left(self.purse.whole)
-        plan = planned(self.books, self.candidates, self.parts, leading, room)
+        plan = planned(self.candidates, self.parts, leading, room)
         row = TrialRow(
-            self.name, len(self._rows(0)), self.books.round, VERDICT, -1, "", plan.finalists,
-            plan.test, why,
-        )  # fmt: skip
+            self.name, len(self._rows(0)), self.books.round, VERDICT, -1, plan.dump(), 0, 1, why
+        )
 
         def call(db: sqlite3.Connection) -> bool:
             return call_verdict(db, row, self._terms())
@@ -386,7 +387,7 @@ class Conductor:
     def _finals(self, row: TrialRow, earlier: int) -> Finals:
         return Finals(
             self.crew, self.purse, self.candidates, self.parts, self.books, self.searcher,
-            FinalsPlan(row.start, row.stop), earlier,
+            FinalsPlan.read(row.architecture), earlier,
         )  # fmt: skip
 
     def _study(self, ended: str, found: Finding | None) -> Study:

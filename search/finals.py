@@ -24,7 +24,8 @@ from archon.search.claims import LEVEL, Verdict, verdict
 from archon.search.crew import Crew
 from archon.search.ground import Candidates
 from archon.search.money import Purse
-from archon.search.parts import FOLDS, LEAST, Part, Parts
+from archon.search.parts import FOLDS, Part, Parts
+from archon.search.reserve import MOST, FinalsPlan
 from archon.search.searchers import Searcher
 from archon.search.study import Contender, Finding
 from archon.types import Json
@@ -35,25 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Finals"]
 
-FINALISTS = 10
-"""So many are confirmed; more where the reserve allows, fewer where it does not."""
-MOST = 30
 POINT = 0.01
-MODELS = 2
-"""Single models whose votes and best-of-n are tried as baselines."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FinalsPlan:
-    """How much the last stages measure; fixed before the first look.
-
-    Attributes:
-        finalists: how many are confirmed.
-        test: how many items print.
-    """
-
-    finalists: int
-    test: int
 
 
 class Finals:
@@ -249,7 +232,7 @@ class Finals:
         ranked = sorted(alone, key=lambda c: (-c.mean, c.name))
         made = {SINGLE: (ranked[0].architecture, ranked[0].name)}
         leading = {
-            next(c.architecture.models()): _answers(chosen, c) for c in ranked[:MODELS]
+            next(c.architecture.models()): _answers(chosen, c) for c in ranked[: self.plan.models]
         }
         spent = await self._tried(
             at_equal_cost(leading, self.crew.benchmark.answer), parts, ids
@@ -334,48 +317,6 @@ class Finals:
             stage, tuple(finalists), winner, tuple(front), tuple(baselines), said.to_json(),
             number, self.cut,
         )  # fmt: skip
-
-
-def needed(
-    books: Books, candidates: Candidates, parts: Parts, arms: Sequence[int], test: int
-) -> float:
-    """Return the calls that ablation, confirm, baselines and test may newly need.
-
-    Finalists share their calls. Of the baselines the votes and best-of-n of two models count in
-    full, half a winner's calls being the checks.
-    """
-    import numpy as np
-
-    if not arms:
-        return 0.0
-    table, models = books.table, len(candidates.models)
-    whole = float(table.calls[arms[0]])
-    spent = min(MODELS, models) * 1.5 * whole
-    if parts.confirm is None:
-        return len(parts.dev) * (models + spent)
-    nodes = [table.nodes[table.indptr[arm] : table.indptr[arm + 1]] for arm in arms]
-    union = len(np.unique(np.concatenate(nodes)))
-    return len(parts.confirm) * (union + models + spent) + test * (2 * whole + 1)
-
-
-def planned(
-    books: Books, candidates: Candidates, parts: Parts, arms: Sequence[int], room: float
-) -> FinalsPlan:
-    """Return how many finalists and test items the reserve can pay for.
-
-    More finalists than ten where there is money for them; fewer, down to two, and then fewer test
-    items, where there is not.
-    """
-    test = 0 if parts.test is None else len(parts.test)
-
-    def fits(count: int, items: int) -> bool:
-        return needed(books, candidates, parts, arms[:count], items) <= room
-
-    most = max(1, min(MOST, len(arms)))
-    count = next((count for count in range(most, 1, -1) if fits(count, test)), min(2, most))
-    while test > LEAST["test"] and not fits(count, test):
-        test = max(LEAST["test"], int(0.9 * test))
-    return FinalsPlan(count, test)
 
 
 async def look(crew: Crew, part: Part, row: TrialRow) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from archon import benchmarks
 from archon.base import Architecture, Benchmark
+from archon.benchmarks import own
 from archon.budget import Budget
 from archon.errors import ConfigError
 from archon.plain import canonical
@@ -124,7 +125,8 @@ def _search(
 def _benchmark(search: SearchFile, given: Benchmark | str | None) -> Benchmark:
     if given is not None and not isinstance(given, str):
         return given
-    return benchmarks.get(search.benchmark.name, **search.benchmark.options)
+    name, options = search.benchmark.name, search.benchmark.options
+    return own.find(name, **options) or benchmarks.get(name, **options)
 
 
 def _about(searcher: Searcher) -> dict[str, Any]:
