@@ -42,7 +42,8 @@ def at_equal_cost(
         for n in dict.fromkeys((whole, whole // 2)):
             if answer != "text" and n > 2:
                 made[f"vote of {n}: {short(model)}"] = voted(model, n)
-        checked = min(MOST_SAMPLES, math.ceil(answers / 2))  # each answer and its check
+        each = best_of(model, 1).bound().calls  # an answer and its checks
+        checked = min(MOST_SAMPLES, math.ceil(answers / each))
         if checked > 1:
             made[f"best of {checked}: {short(model)}"] = best_of(model, checked)
     return {name: architecture for name, architecture in made.items() if _legal(architecture)}

@@ -207,15 +207,23 @@ class Study:
         """Return the best architecture as YAML."""
         return dumps(self.best, headers=False)
 
-    def to_json(self) -> Json:
-        """Return everything that a report needs; equal for equal seeds and one worker."""
+    def to_json(self, *, times: bool = True) -> Json:
+        """Return everything that a report needs.
+
+        Args:
+            times: with measured seconds; without them, equal seeds give equal data.
+        """
+        data = self._whole()
+        return data if times else _timeless(data)
+
+    def _whole(self) -> dict[str, Json]:
         columns = [column.name for column in self.books.table.columns]
         return {
             "name": self.name,
             "settings": dict(self.settings),
             "budget": self.budget,
             "ended": self.ended,
-            "spent": {**self.spent.to_json(), "usd": self.spent.usd, "seconds": None},
+            "spent": {**self.spent.to_json(), "usd": self.spent.usd},
             "alone": {"calls": self.alone},
             "columns": columns,
             "architectures": len(self.books.table),
@@ -234,3 +242,12 @@ class Study:
             return {"holes": {}}
         table: Any = self.books.table
         return {"holes": table.assignment(told.arm) if hasattr(table, "assignment") else {}}
+
+
+def _timeless(data: Json) -> Json:
+    """Return data without measured seconds."""
+    if isinstance(data, dict):
+        return {k: _timeless(v) for k, v in data.items() if k not in ("latency", "seconds")}
+    if isinstance(data, list):
+        return [_timeless(part) for part in data]
+    return data
