@@ -14,11 +14,11 @@ from archon.search.books import Books, Proposal, Standing
 from archon.search.posterior import fit, standings
 from archon.search.searchers import more_items
 
-__all__ = ["Race"]
+__all__ = ["Thompson"]
 
 
-class Race:
-    """The posterior race.
+class Thompson:
+    """Thompson sampling over architectures.
 
     Args:
         first: items of the first block; each further block doubles what an arm has seen.
