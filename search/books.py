@@ -34,11 +34,25 @@ CLEARLY = 1.645
 class Ground(Protocol):
     """What is searched: architectures in rows; `archon.search.Table` is one."""
 
-    columns: tuple[Column, ...]
-    rows: Floats
-    calls: Places
-    indptr: Places
-    nodes: NDArray[np.int32]
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The holes."""
+
+    @property
+    def rows(self) -> Floats:
+        """(architectures, holes): codes, NaN where a hole is absent."""
+
+    @property
+    def calls(self) -> Places:
+        """Of one item at most."""
+
+    @property
+    def indptr(self) -> Places:
+        """The calls of row i are `nodes[indptr[i]:indptr[i + 1]]`."""
+
+    @property
+    def nodes(self) -> NDArray[np.int32]:
+        """Numbers of calls; equal numbers are one call of one item."""
 
     @property
     def node_count(self) -> int:
@@ -188,7 +202,8 @@ class Books:
         """How many items each of `arms` has a score on."""
         import numpy as np
 
-        return (~np.isnan(self.scores)).sum(1)
+        found: Places = (~np.isnan(self.scores)).sum(1)
+        return found
 
     def of(self, arm: int) -> Floats:
         """Return an arm's scores by item; NaN where not measured."""
@@ -344,7 +359,9 @@ class Books:
 
         first = start // 8
         bits = np.unpackbits(self._asked[:, first : -(-stop // 8)], axis=1)
-        return (stop - start) - bits[:, start - 8 * first : stop - 8 * first].sum(1, dtype=np.int64)
+        asked = bits[:, start - 8 * first : stop - 8 * first].sum(1, dtype=np.int64)
+        left: Places = (stop - start) - asked
+        return left
 
     def new_calls(self, arms: Iterable[int], start: int, stop: int) -> Places:
         """Return for each arm how many calls the items would newly cost, at most."""

@@ -146,9 +146,10 @@ class _Pool:
         }
         right = _logistic(task.abilities + knows - hardness)
         samples = max(s for _, s in GENERATORS)
-        self.generated = self.coins(right.size * samples // items).reshape(
-            items, -1, samples
-        ) < right[:, :, None]
+        self.generated = (
+            self.coins(right.size * samples // items).reshape(items, -1, samples)
+            < right[:, :, None]
+        )
 
     def coins(self, width: int) -> Floats:
         import numpy as np

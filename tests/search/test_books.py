@@ -158,9 +158,9 @@ def test_closed_arms_are_not_proposed() -> None:
 def test_bad_settings_of_searchers_are_told() -> None:
     with pytest.raises(ConfigError, match="unknown searcher 'tpee'; did you mean 'tpe'"):
         searcher_of("tpee", {})
-    with pytest.raises(ConfigError, match="'random'.*colour"):
+    with pytest.raises(ConfigError, match=r"'random'.*colour"):
         searcher_of("random", {"colour": 1})
-    with pytest.raises(ConfigError, match="'tpe'.*colour"):
+    with pytest.raises(ConfigError, match=r"'tpe'.*colour"):
         searcher_of("tpe", {"colour": 1})
     with pytest.raises(ConfigError, match="cannot be imported"):
         searcher_of("no_such_module:Thing", {})

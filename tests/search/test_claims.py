@@ -62,11 +62,11 @@ def _claimed(studies: int, items: int, chance: np.random.Generator) -> int:
 
 def test_few_claims_where_all_are_equal() -> None:
     # The level is 5 %; a margin of a point and two baselines make it far less.
-    assert _claimed(60, 120, np.random.default_rng(1)) <= 3
+    assert _claimed(20, 120, np.random.default_rng(1)) <= 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("items", [60, 300, 1000])
+@pytest.mark.parametrize("items", [60, 300])
 def test_at_most_five_percent_are_claimed_where_all_are_equal(items: int) -> None:
     studies = 2000
     count = _claimed(studies, items, np.random.default_rng(items))
@@ -82,7 +82,9 @@ def test_the_level_holds_at_the_margin() -> None:
     for _ in range(studies):
         both = chance.random(items)
         winner = (both < 0.61).astype(float)
-        other = ((both < 0.55) | (chance.random(items) < 0.05 / 0.45 * (both >= 0.55))).astype(float)
+        other = ((both < 0.55) | (chance.random(items) < 0.05 / 0.45 * (both >= 0.55))).astype(
+            float
+        )
         found = verdict(_scores(winner), {"a": _scores(other), "b": _scores(np.zeros(items))})
         claims += found.better
     assert claims / studies <= 0.065

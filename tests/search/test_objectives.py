@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from archon.search.objectives import hypervolume, undominated
 
-POINTS = st.lists(
-    st.tuples(*[st.integers(0, 4)] * 3), min_size=0, max_size=8
-).map(lambda rows: np.array(rows, float).reshape(-1, 3))
+POINTS = st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=0, max_size=8).map(
+    lambda rows: np.array(rows, float).reshape(-1, 3)
+)
 
 
 @given(POINTS)

@@ -57,7 +57,7 @@ def test_what_is_too_small_is_said() -> None:
     with pytest.raises(ConfigError, match="29 items for 'test' are too few"):
         cut(Toy(200, 29), Sizes())
     with pytest.raises(ConfigError, match="4 items for 'dev' are too few"):
-        cut(Toy(200, 60), Sizes(dev=4))
+        cut(Toy(200, 60), Sizes(dev=4, confirm=50))
 
     class Twice(Toy):
         def items(self, split, limit=None, seed=0):  # type: ignore[no-untyped-def]

@@ -34,8 +34,10 @@ def _study(path: Path | None, bench: Toy | None = None, **changes: Any) -> Study
 
 
 def test_the_same_seed_gives_the_same_study_and_going_on_changes_nothing(tmp_path: Path) -> None:
-    first = _study(tmp_path / "a" / "pool.db" if (tmp_path / "a").mkdir() is None else None)
-    second = _study(tmp_path / "b" / "pool.db" if (tmp_path / "b").mkdir() is None else None)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first = _study(tmp_path / "a" / "pool.db")
+    second = _study(tmp_path / "b" / "pool.db")
     assert first.to_json(times=False) == second.to_json(times=False)
     again = _study(tmp_path / "a" / "pool.db")
     assert again.to_json(times=False) == first.to_json(times=False)
@@ -141,7 +143,9 @@ def test_a_study_in_which_all_fails_gives_up(tmp_path: Path) -> None:
 def test_a_study_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     _study(path)
-    with pytest.raises(ConfigError, match=r"begun with searcher\.name \"random\", now it is \"tpe\""):
+    with pytest.raises(
+        ConfigError, match=r"begun with searcher\.name \"random\", now it is \"tpe\""
+    ):
         _study(path, searcher="{name: tpe}")
     with pytest.raises(ConfigError, match="begun with seed 0, now it is 5"):
         _study(path, seed="5")
