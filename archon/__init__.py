@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from archon.model import Model, Price
     from archon.report import Report, report_on
     from archon.result import Result
+    from archon.search import Study, aoptimize, optimize
     from archon.session import Session
     from archon.types import Candidate, Message, Note, Reply, State, Task, Usage
 
@@ -59,10 +60,12 @@ __all__ = [
     "SampleMatrix",
     "Session",
     "State",
+    "Study",
     "Task",
     "Usage",
     "acompare",
     "aevaluate",
+    "aoptimize",
     "arun",
     "asample",
     "astream",
@@ -74,6 +77,7 @@ __all__ = [
     "load",
     "loads",
     "matrix",
+    "optimize",
     "ports",
     "register",
     "report",
@@ -99,6 +103,7 @@ _HOMES = {
     "archon.report": ("Report", "report_on"),
     "archon.result": ("Result",),
     "archon.limits": ("Limits",),
+    "archon.search": ("Study", "aoptimize", "optimize"),
     "archon.session": ("Session",),
     "archon.types": ("Candidate", "Message", "Note", "Reply", "State", "Task", "Usage"),
 }

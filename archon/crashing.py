@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["POINTS", "crash_point"]
+__all__ = ["POINTS", "STUDY_POINTS", "crash_point"]
 
 POINTS = (
     "reserve.before",
@@ -26,6 +26,8 @@ POINTS = (
 transaction; when it is durable; just before the request goes out; with the reply in hand; in the
 open transaction that stores it; when that is durable and nobody knows; before a layer sees it;
 and when a run's outcome is on record."""
+STUDY_POINTS = ("trial.taken", "trial.written", "trial.ended")
+"""Those of a study: a trial is held; in the open transaction that ends it; that is durable."""
 
 _name, _, _count = os.environ.get("ARCHON_CRASH", "").partition(":")
 _left = int(_count or 1)

@@ -50,12 +50,15 @@ class Worked:
         trail: what is kept to be looked at; None if none is wanted.
         stopped: the limit of the wider budget.
         refusal: what it said.
+        latency: seconds along the longest path through the architecture, as its calls took when
+            they were made, ours and the provider's queues apart; None is unknown.
     """
 
     row: Row | None
     trail: Json = None
     stopped: str = ""
     refusal: str = ""
+    latency: float | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -98,6 +101,7 @@ class ItemWork:
         item_budget: what each item may use of the architecture's calls.
         trails: whether trails are kept. Their candidates are scored too, where that needs
             neither judge nor sandbox.
+        wider: further ledgers around it, such as that of a whole study.
     """
 
     session: Session
@@ -109,6 +113,7 @@ class ItemWork:
     ledger: Ledger
     item_budget: Budget | None
     trails: bool
+    wider: tuple[Ledger, ...] = ()
 
     async def work(self, item: Item) -> Worked:
         """Ask, score and describe one item.
@@ -132,10 +137,11 @@ class ItemWork:
         except BudgetExceeded as error:
             return Worked(None, stopped=error.limit, refusal=str(error))
         row = self._row(item, talk, scored, lost, ctx)
-        return Worked(row, await self._trail(item, talk) if self.trails else None)
+        trail = await self._trail(item, talk) if self.trails else None
+        return Worked(row, trail, latency=_latency(self.architecture, talk.records))
 
     def _spending(self, own: Sequence[Ledger]) -> Spending:
-        scopes = (*own, self.ledger)
+        scopes = (*own, self.ledger, *self.wider)
         return self.session.spending(mode=self.mode, run_id=self.name, scopes=scopes)[1]
 
     async def _talk(self, item: Item, own: Ledger | None) -> _Talk:
@@ -237,6 +243,24 @@ class ItemWork:
 def _next(task: Task, answer: str, following: str) -> Task:
     turns = (Message("assistant", answer), Message("user", following))
     return replace(task, messages=(*task.messages, *turns))
+
+
+def _latency(architecture: Architecture, records: Sequence[NodeRecord]) -> float | None:
+    """Return the seconds of the longest path: a node takes as long as a mean call of it.
+
+    The calls of a node go out together; what a node holds is done one after the other.
+    """
+    took = dict.fromkeys((place.id for place in architecture.places), 0.0)
+    for record in records:
+        if record.used.seconds is None:
+            return None
+        top = record.path.partition("/")[0]
+        took[top] = took.get(top, 0.0) + record.used.seconds / max(1, record.used.calls)
+    done: dict[str, float] = {}
+    for place in architecture.order:
+        before = max((done[id_] for id_ in place.after), default=0.0)
+        done[place.id] = before + took[place.id]
+    return max(done.values())
 
 
 def _node(record: NodeRecord) -> Json:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from archon import attempts
+from archon import attempts, outcomes
 from archon.attempts import Book, Reservation, Reserved, Settled
 from archon.errors import StoreError
 from archon.model import Draw
@@ -28,7 +28,7 @@ __all__ = ["Mode", "Pool", "checksum", "reply_row"]
 
 Mode = Literal["reuse", "fresh", "only", "off"]
 
-VERSION = 3
+VERSION = 4
 """Of the schema, kept in the file."""
 REMEMBERED = 32 << 20
 """Characters of replies kept in memory beside the file."""
@@ -73,6 +73,7 @@ def _create(db: Database) -> None:
         pk=("benchmark", "item", "sampler", "draw"), if_not_exists=True,
     )  # fmt: skip
     attempts.create(db)
+    outcomes.create(db)
 
 
 def _migrate(db: sqlite3.Connection) -> None:
@@ -225,6 +226,11 @@ class Pool:
     def count(self) -> int:
         """Return how many replies are stored."""
         return int(self.store.read("SELECT count(*) FROM replies")[0][0])
+
+    @property
+    def owner(self) -> Owner:
+        """This process, as it holds calls and trials; others can be asked about."""
+        return self._owner
 
     def close(self) -> None:
         """Write what is queued and close the file."""

@@ -40,8 +40,6 @@ __all__ = [
 
 SEEDS = ("single", "self-consistency", "best-of-n", "ensemble-fuse")
 """Architectures that every search can try first, made of the space's own models."""
-SEARCHERS = ("posterior", "tpe", "gp", "nsga2", "random", "grid", "greedy", "paper")
-"""Names of what proposes architectures; another is written `module:name`."""
 
 Objective = Literal["score", "usd", "calls", "tokens", "latency", "flops", "cost_of_pass"]
 """What is sought: the score as high, everything else as low as possible, means over items.
@@ -153,7 +151,7 @@ class Searcher(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: str = "posterior"
+    name: str = "race"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -163,9 +161,11 @@ class Searcher(BaseModel):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in SEARCHERS and ":" not in name:
+        from archon.search.searchers import SEARCHERS
+
+        if ":" not in name and name not in SEARCHERS.all():
             raise ValueError(
-                f"unknown searcher {name!r}{did_you_mean(name, SEARCHERS)}"
+                f"unknown searcher {name!r}{did_you_mean(name, SEARCHERS.all())}"
                 " (one of your own is written `module:name`)"
             )
         return name

@@ -1,4 +1,4 @@
-"""`archon search`: what a search file's space holds and costs, and samples of it."""
+"""`archon search`: run a search; or what its space holds and costs, and samples of it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,30 @@ def search(
             show_default=False,
         ),
     ],
+    benchmark: common.BenchmarkName = None,
+    option: common.Options = None,
+    level: common.Level = None,
+    budget: common.Budgeted = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Architectures to try at most.")] = None,
+    searcher: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who proposes, such as race, tpe or random.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of all chance; that of the file if left out.")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="Of the study; that of the file if left out.")
+    ] = "",
+    join: Annotated[
+        bool, typer.Option("--join", help="Help with a study that exists already; begin none.")
+    ] = False,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Search what the pool has recorded; make no call.")
+    ] = False,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the best architecture as YAML.")
+    ] = None,
+    new_pool: common.NewPool = False,
     count: Annotated[
         bool, typer.Option("--count", help="How many architectures there are, and what they cost.")
     ] = False,
@@ -50,29 +74,35 @@ def search(
         Path | None, typer.Option(metavar="FILE", help="With --sample 1: write its picture.")
     ] = None,
     question_tokens: Annotated[
-        int, typer.Option(min=1, help="How long a question is taken to be.")
+        int, typer.Option(min=1, help="How long a question is taken to be, for --count.")
     ] = 2000,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Of the sample; that of the file if left out.")
-    ] = None,
     as_json: common.AsJson = False,
 ) -> None:
-    """Look at a space of architectures: what it holds and costs, before anything is paid.
+    """Search a space for the best architecture within a budget, and say whether it holds.
 
-    Needs no key, no weights and no network.
+    The same command again goes on where it was, after Ctrl-C, a crash or with a larger budget;
+    started several times, all of them work on the one study. `--count` and `--sample` look at the
+    space and pay for nothing.
     """
     from archon.search import read_search
 
-    if count == (sample is not None):
-        raise ConfigError(
-            "say --count, or --sample N: this version counts and samples spaces, and runs no search"
-        )
+    if count and sample is not None:
+        raise ConfigError("--count and --sample are two questions: ask one of them")
     if svg is not None and sample != 1:
         raise ConfigError("--svg draws one architecture: use it with --sample 1")
     found = read_search(file)
     chance = found.seed if seed is None else seed
     if sample is not None:
         _sample(found, sample, chance, svg, as_json)
+        return
+    if not count:
+        from archon.cli.studying import Wanted, study
+
+        given = None if benchmark is None else common.benchmark_of(benchmark, level, option)
+        if given is None and (level is not None or option):
+            raise ConfigError("--level and --option are the benchmark's: name it by --benchmark")
+        study(found, Wanted(given, budget, trials, searcher, chance, name, join, replay, export,
+                            new_pool, as_json))  # fmt: skip
         return
     with _bar() as tell:
         counted = found.space.count(

@@ -16,6 +16,7 @@ __all__ = ["Attempt", "Figures", "Overview", "Sizes", "Tally", "overview", "size
 
 _TABLES = (
     "requests", "replies", "quarantine", "attempts", "scopes", "runs", "run_items", "samples",
+    "outcomes", "trials", "looks",
 )  # fmt: skip
 
 

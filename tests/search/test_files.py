@@ -37,7 +37,7 @@ def test_the_smallest_file_has_a_default_for_everything() -> None:
     assert (found.items.dev, found.items.confirm, found.items.test) == (300, 300, None)
     assert found.objective == ("score",)
     assert found.seeds == SEEDS
-    assert found.searcher.name == "posterior"
+    assert found.searcher.name == "race"
     assert (found.reserve, found.seed, found.trials) == (0.3, 0, None)
     assert not found.budget.limits()
     assert (found.limits.max, found.limits.mean, found.limits.score) == (None, None, None)

@@ -1,0 +1,396 @@
+"""The books of a study: all that was measured so far, and what a searcher answers with.
+
+Searchers see nothing else and keep nothing themselves, so that a study goes on from its rows in
+the pool's file, after whatever ended it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from archon.search.holes import Column
+from archon.types import Json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Places = NDArray[np.int64]
+
+__all__ = ["AMOUNTS", "INFRASTRUCTURE", "Books", "Cells", "Ground", "Proposal", "Standing", "Told"]
+
+AMOUNTS = ("calls", "tokens", "usd", "flops", "latency")
+"""What an item can cost; `latency` in seconds."""
+INFRASTRUCTURE = "(infrastructure)"
+"""Stands in the reason of a trial that failed by no fault of its architecture."""
+CLEARLY = 1.645
+"""Standard errors above a limit of kind `mean` from which it counts as broken (one-sided 5 %)."""
+
+
+class Ground(Protocol):
+    """What is searched: architectures in rows; `archon.search.Table` is one."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The holes."""
+
+    @property
+    def rows(self) -> Floats:
+        """(architectures, holes): codes, NaN where a hole is absent."""
+
+    @property
+    def calls(self) -> Places:
+        """Of one item at most."""
+
+    @property
+    def indptr(self) -> Places:
+        """The calls of row i are `nodes[indptr[i]:indptr[i + 1]]`."""
+
+    @property
+    def nodes(self) -> NDArray[np.int32]:
+        """Numbers of calls; equal numbers are one call of one item."""
+
+    @property
+    def node_count(self) -> int:
+        """Different calls of one item in all rows."""
+
+    def units(self) -> Floats:
+        """Return the rows with every column on a scale from 0 to 1; NaN where absent."""
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An architecture and the items that it should be measured on.
+
+    Attributes:
+        arm: its row.
+        start: the first item, in the study's order.
+        stop: behind the last one. Items that it was measured on already cost nothing.
+        why: for the one who watches: `seed`, `more items` …
+    """
+
+    arm: int
+    start: int
+    stop: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is believed of an architecture.
+
+    Attributes:
+        mean: of the objective's posterior; higher is better, costs are negative.
+        sd: of the posterior.
+        chance: posterior probability of being within a point of the best.
+    """
+
+    arm: int
+    mean: float
+    sd: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A trial that ended.
+
+    Attributes:
+        values: means of the objectives over all items that the arm had seen by then.
+        items: how many those were.
+        reason: why it failed.
+    """
+
+    number: int
+    round: int
+    arm: int
+    start: int
+    stop: int
+    state: Literal["done", "failed"]
+    values: tuple[float, ...] = ()
+    items: int = 0
+    why: str = ""
+    reason: str = ""
+
+    def to_json(self) -> Json:
+        """Return every field by name."""
+        return {name: getattr(self, name) for name in self.__slots__} | {
+            "values": [None if v != v else v for v in self.values]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """What a trial measured, item by item from its start; NaN where an item is left out."""
+
+    scores: Floats
+    amounts: Mapping[str, Floats] = field(default_factory=dict)
+
+
+class Books:
+    """What was measured so far, on items in one order for all.
+
+    Args:
+        table: what is searched.
+        items: how many there are.
+        objectives: what is sought; `score` as high, everything else as low as possible.
+        open: which rows may be proposed; all of them if left out.
+        limits: means that an architecture must keep to, by name.
+        least: the mean score that it must reach.
+        seeds: rows to try first.
+        seed: of everything that chance decides.
+        batch: how many proposals a round should have.
+
+    Attributes:
+        round: number of the next ask.
+        room: calls that can still be paid, as far as that is known.
+        trials: those that ended, in order.
+    """
+
+    def __init__(
+        self,
+        table: Ground,
+        items: int,
+        *,
+        objectives: Sequence[str] = ("score",),
+        open: NDArray[np.bool_] | None = None,  # noqa: A002 (what it is)
+        limits: Mapping[str, float] | None = None,
+        least: float | None = None,
+        seeds: Sequence[int] = (),
+        seed: int = 0,
+        batch: int = 4,
+    ) -> None:
+        import numpy as np
+
+        self.table, self.items = table, items
+        self.objectives = tuple(objectives)
+        self.open = np.ones(len(table), bool) if open is None else open.copy()
+        self.limits, self.least = dict(limits or {}), least
+        self.seeds, self.seed, self.batch = tuple(seeds), seed, batch
+        self.round, self.room = 0, float("inf")
+        self.trials: list[Told] = []
+        self._place: dict[int, int] = {}
+        self._arms: list[int] = []
+        self._scores = np.full((16, items), np.nan)
+        self._sums: dict[str, Floats] = {name: np.zeros((16, 3)) for name in AMOUNTS}
+        self._seen = np.zeros((16, items), bool)
+        self._asked = np.zeros((table.node_count, -(-items // 8)), np.uint8)
+
+    def __contains__(self, arm: int) -> bool:
+        return arm in self._place
+
+    @property
+    def arms(self) -> Places:
+        """Rows that were measured, in order of their first trial."""
+        import numpy as np
+
+        return np.array(self._arms, np.int64)
+
+    @property
+    def scores(self) -> Floats:
+        """One row for each of `arms`, one column for each item; NaN where not measured."""
+        return self._scores[: len(self._arms)]
+
+    @property
+    def counts(self) -> Places:
+        """How many items each of `arms` has a score on."""
+        import numpy as np
+
+        found: Places = (~np.isnan(self.scores)).sum(1)
+        return found
+
+    def of(self, arm: int) -> Floats:
+        """Return an arm's scores by item; NaN where not measured."""
+        import numpy as np
+
+        place = self._place.get(arm)
+        return np.full(self.items, np.nan) if place is None else self._scores[place]
+
+    def some(self, arm: int, start: int, stop: int) -> bool:
+        """Return whether an arm has a score on any of some items."""
+        import numpy as np
+
+        return bool((~np.isnan(self.of(arm)[start:stop])).any())
+
+    def seen(self, arm: int) -> int:
+        """Return how many items from the first one on an arm was tried on without a gap."""
+        place = self._place.get(arm)
+        if place is None:
+            return 0
+        row = self._seen[place]
+        return self.items if row.all() else int(row.argmin())
+
+    def values(self, name: str) -> Floats:
+        """Return the mean of an objective for each of `arms`; NaN where nothing is known."""
+        import numpy as np
+
+        if name == "score":
+            counts = self.counts
+            sums = np.nansum(self.scores, axis=1)
+            return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        if name == "cost_of_pass":
+            score = self.values("score")
+            return np.where(score > 0, self.values("usd") / np.where(score > 0, score, 1), np.nan)
+        count, total, _ = self._sums[name][: len(self._arms)].T
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def merits(self, name: str) -> Floats:
+        """Return `values` such that higher is better."""
+        found = self.values(name)
+        return found if name == "score" else -found
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """For each of `arms`, whether it may keep to the limits of kind `mean` after all."""
+        import numpy as np
+
+        good = self.open[self.arms].copy() if self._arms else np.zeros(0, bool)
+        for excess in self.excesses().values():
+            good &= ~(excess > 0)
+        return good
+
+    def excesses(self) -> dict[str, Floats]:
+        """Return by limit how clearly each of `arms` breaks it: above 0 it does, by 95 %."""
+        import numpy as np
+
+        found = {}
+        for name, limit in self.limits.items():
+            mean = self.values(name)
+            error = np.zeros(len(mean))
+            if name in self._sums:
+                count, total, squares = self._sums[name][: len(mean)].T
+                n = np.maximum(count, 1)
+                error = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0) / n)
+            found[name] = mean - CLEARLY * error - limit
+        if self.least is not None:
+            mean, n = self.values("score"), np.maximum(self.counts, 1)
+            error = np.sqrt(np.maximum(mean * (1 - mean), 0.25 / n) / n)
+            found["score"] = self.least - CLEARLY * error - mean
+        return found
+
+    def chance(self, what: str) -> int:
+        """Return a seed for one purpose in this round."""
+        text = f"{self.seed}/{self.round}/{what}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+    def tell(self, told: Told, cells: Cells | None = None) -> Told:
+        """Take a trial into the books and return it with the arm's values.
+
+        What failed closes its arm, at the second time where only the provider was to blame.
+        """
+        if told.state == "done" and cells is not None:
+            self._enter(told.arm, told.start, cells)
+            place = self._place[told.arm]
+            values = tuple(float(self.values_of(name, place)) for name in self.objectives)
+            items = int(self.counts_of(place))
+            told = replace(told, values=values, items=items)
+        elif told.state == "failed":
+            self._fail(told)
+        self.trials.append(told)
+        return told
+
+    def _fail(self, told: Told) -> None:
+        before = any(t.arm == told.arm and t.state == "failed" for t in self.trials)
+        if before or INFRASTRUCTURE not in told.reason:
+            self.open[told.arm] = False
+
+    def values_of(self, name: str, place: int) -> float:
+        """Return the mean of an objective for one of `arms`, by its place."""
+        import numpy as np
+
+        if name == "score":
+            row = self._scores[place]
+            return float(np.nanmean(row)) if (~np.isnan(row)).any() else float("nan")
+        if name == "cost_of_pass":
+            score = self.values_of("score", place)
+            return self.values_of("usd", place) / score if score > 0 else float("nan")
+        count, total, _ = self._sums[name][place]
+        return float(total / count) if count else float("nan")
+
+    def counts_of(self, place: int) -> int:
+        """Return how many items one of `arms` has a score on, by its place."""
+        import numpy as np
+
+        return int((~np.isnan(self._scores[place])).sum())
+
+    def _enter(self, arm: int, start: int, cells: Cells) -> None:
+        import numpy as np
+
+        if arm not in self._place:
+            self._place[arm] = len(self._arms)
+            self._arms.append(arm)
+            self._grow(len(self._arms))
+        place, stop = self._place[arm], start + len(cells.scores)
+        fresh = ~self._seen[place, start:stop]
+        row = self._scores[place, start:stop]
+        row[fresh] = cells.scores[fresh]
+        # A judge that gave no verdict may give one when it is asked again.
+        again = ~fresh & np.isnan(row)
+        row[again] = cells.scores[again]
+        for name, amounts in cells.amounts.items():
+            known = amounts[fresh & ~np.isnan(amounts)]
+            self._sums[name][place] += (len(known), known.sum(), (known**2).sum())
+        self._seen[place, start:stop] = True
+        bits = np.packbits(self._seen[place])
+        nodes = self.table.nodes[self.table.indptr[arm] : self.table.indptr[arm + 1]]
+        self._asked[nodes] |= bits
+
+    def _grow(self, needed: int) -> None:
+        import numpy as np
+
+        have = len(self._scores)
+        if needed <= have:
+            return
+        self._scores = np.concatenate([self._scores, np.full((have, self.items), np.nan)])
+        self._seen = np.concatenate([self._seen, np.zeros((have, self.items), bool)])
+        self._sums = {
+            name: np.concatenate([sums, np.zeros((have, 3))]) for name, sums in self._sums.items()
+        }
+
+    def unpaid(self, start: int, stop: int) -> Places:
+        """Return for each node how many of the items it was not asked on yet."""
+        import numpy as np
+
+        first = start // 8
+        bits = np.unpackbits(self._asked[:, first : -(-stop // 8)], axis=1)
+        asked = bits[:, start - 8 * first : stop - 8 * first].sum(1, dtype=np.int64)
+        left: Places = (stop - start) - asked
+        return left
+
+    def new_calls(self, arms: Iterable[int], start: int, stop: int) -> Places:
+        """Return for each arm how many calls the items would newly cost, at most."""
+        import numpy as np
+
+        left, table = self.unpaid(start, stop), self.table
+        return np.array(
+            [left[table.nodes[table.indptr[a] : table.indptr[a + 1]]].sum() for a in arms],
+            np.int64,
+        )
+
+    def restricted(self, keep: NDArray[np.bool_]) -> Books:
+        """Return the books as if only some of the items had been measured; costs stay.
+
+        The order of the items is kept: those left out count as never tried.
+        """
+        import copy
+
+        import numpy as np
+
+        other = copy.copy(self)
+        other._scores = np.where(keep, self._scores, np.nan)
+        other._seen = self._seen & keep
+        other._place, other._arms = dict(self._place), list(self._arms)
+        other.open, other.trials = self.open.copy(), list(self.trials)
+        other._sums = {name: sums.copy() for name, sums in self._sums.items()}
+        other._asked = self._asked & np.packbits(keep)
+        return other
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trials, in order."""
+        return {"round": self.round, "trials": [told.to_json() for told in self.trials]}

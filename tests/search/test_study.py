@@ -1,0 +1,253 @@
+"""Studies from their first trial to what they say, over real SQLite and fake models."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archon import optimize
+from archon.base import Scored
+from archon.errors import BudgetRefused, ConfigError, RunError
+from archon.model import Price
+from archon.search import Books, Proposal, Standing, Study
+from archon.search.posterior import standings
+from tests.search.ground import Toy, search_file, session
+
+FEW = {"searcher": "{name: random, items: 8}", "trials": "4", "seeds": "[]"}
+
+
+def _study(path: Path | None, bench: Toy | None = None, **changes: Any) -> Study:
+    price = changes.pop("price", None)
+    searcher = changes.pop("engine", None)
+    mode = changes.pop("mode", None)
+    with session(path, price=price) as opened:
+        return optimize(
+            search_file(**{**FEW, **changes}), bench or Toy(), searcher=searcher, mode=mode,
+            session=opened,
+        )  # fmt: skip
+
+
+def test_the_same_seed_gives_the_same_study_and_going_on_changes_nothing(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first = _study(tmp_path / "a" / "pool.db")
+    second = _study(tmp_path / "b" / "pool.db")
+    assert first.to_json(times=False) == second.to_json(times=False)
+    again = _study(tmp_path / "a" / "pool.db")
+    assert again.to_json(times=False) == first.to_json(times=False)
+    assert first.ended == "trials"
+    assert len(first.trials) == 4
+    assert first.found is not None
+    assert first.found.looks == 1
+    assert json.loads(json.dumps(first.to_json()))["found"]["winner"]["items"] == 30
+
+
+def test_what_the_printed_score_is_made_of(tmp_path: Path) -> None:
+    found = _study(tmp_path / "pool.db").found
+    assert found is not None
+    # dev, confirm and test are disjoint, and only test items print.
+    assert {id_.partition("-")[0] for id_ in found.winner.scores} == {"test"}
+    assert {id_.partition("-")[0] for c in found.finalists for id_ in c.scores} == {"dev"}
+    assert [c.name for c in found.baselines] == [
+        "the best single model", "the best vote or best-of-n for the same money",
+    ]  # fmt: skip
+    assert found.baselines[0].note == "fake/good at 0.7"
+    # Known by construction: the better model is right on 3 of 4 items, votes of it on more.
+    assert found.winner.mean > 0.6
+    assert not found.verdict["better"]  # a vote of the same model is as good
+
+
+def test_calls_are_shared_and_counted(tmp_path: Path) -> None:
+    study = _study(tmp_path / "pool.db", searcher="grid", trials="null", limits="{max: {calls: 5}}")
+    db = sqlite3.connect(tmp_path / "pool.db")
+    # Each of 16 dev items: samples 1, 2, 3, 5 of each model, alone or together within 5 calls.
+    sums = [1 + 2 + 3 + 5, 1 + 2 + 3 + 5, 2 + 4]
+    assert study.alone == 16 * sum(sums)
+    dev = db.execute("SELECT count(*) FROM attempts").fetchone()[0]
+    assert study.spent.calls == dev
+    asked = 16 * (5 + 5)  # all that the search needs together
+    assert asked < study.spent.calls < study.alone + 40 * 16 + 40 * 30
+    assert max(int(study.books.table.calls[t.arm]) for t in study.trials) <= 5
+
+
+@pytest.mark.parametrize("engine", [pytest.param("race", marks=pytest.mark.slow), "tpe"])
+def test_a_dollar_budget_is_kept_and_used(tmp_path: Path, engine: str) -> None:
+    # 320 architectures over 16 temperatures share few calls: ideas outlast the money.
+    wide = "!choice [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]"
+    with session(tmp_path / "pool.db", price=Price(input=1, output=150)) as opened:
+        study = optimize(
+            search_file(
+                temperature=wide, searcher=engine, items="{dev: 24, confirm: 24, test: 40}",
+                seeds="[]", budget="{usd: 0.4}",
+            ),
+            Toy(48, 40), session=opened,
+        )  # fmt: skip
+    assert study.spent.usd is not None
+    assert 0.9 * 0.4 <= study.spent.usd <= 0.4
+    assert study.ended == "budget of usd"
+    assert study.found is not None
+    assert study.found.cut_short == ""
+    assert len(study.found.winner.known) >= 1
+    assert study.best.check()
+
+
+def test_the_reserve_is_not_eaten_by_the_search(tmp_path: Path) -> None:
+    # All 12 architectures need 10 calls of each of 16 dev items; confirm and test need far more.
+    study = _study(
+        tmp_path / "pool.db", trials="null", searcher="grid", budget="{calls: 200}", reserve="0.5"
+    )
+    assert study.ended == "budget of calls"
+    assert study.spent.calls <= 200
+    db = sqlite3.connect(tmp_path / "pool.db")
+    [(searched,)] = db.execute("SELECT calls FROM scopes WHERE name = 'toy/search'").fetchall()
+    assert 90 <= searched <= 100
+    assert study.found is not None
+
+
+BAD = [math.nan, "good", None, pytest.param(math.inf, marks=pytest.mark.slow),
+       pytest.param(7, marks=pytest.mark.slow)]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_score_fails_the_trial_and_not_the_study(tmp_path: Path, bad: Any) -> None:
+    class Sometimes(Toy):
+        """Gives the bad score where the poor model's answer to an item is wrong."""
+
+        async def score(self, item: Any, text: Any, ctx: Any) -> Any:
+            scored = await super().score(item, text, ctx)
+            return scored if scored.value else Scored(bad, "as the test says")
+
+    # Eight items of each of the first four architectures: only a flawless one gets through.
+    study = _study(tmp_path / "pool.db", Sometimes(), searcher="{name: grid, items: 8}")
+    failed = [told for told in study.trials if told.state == "failed"]
+    assert len(failed) >= 2
+    assert len(study.trials) >= 4
+    for told in failed:
+        assert repr(bad) in told.reason if bad is not None else "no score" in told.reason
+        assert not study.books.open[told.arm]
+    assert {told.values for told in study.trials if told.state == "done"} <= {(1.0,)}
+
+
+def test_a_study_in_which_all_fails_gives_up(tmp_path: Path) -> None:
+    scores = {f"dev-{i}": math.nan for i in range(32)}
+    with pytest.raises(RunError, match="all 5 trials failed; the last one: the scorer gave nan"):
+        _study(tmp_path / "pool.db", Toy(scores=scores), trials="null", concurrency="{trials: 5}")
+
+
+def test_a_study_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    _study(path)
+    with pytest.raises(
+        ConfigError, match=r"begun with searcher\.name \"random\", now it is \"tpe\""
+    ):
+        _study(path, searcher="{name: tpe}")
+    with pytest.raises(ConfigError, match="begun with seed 0, now it is 5"):
+        _study(path, seed="5")
+    with pytest.raises(ConfigError, match=r"begun with items\.dev 16, now it is 15|too few"):
+        _study(path, items="{dev: 15, confirm: 16}")
+    with pytest.raises(ConfigError, match="objective"):
+        _study(path, objective="[score, calls]")
+
+
+def test_a_larger_budget_goes_on_and_claims_at_half_the_level(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    first = _study(path, trials="2")
+    second = _study(path, trials="4")
+    assert len(first.trials) == 2
+    assert [t.arm for t in second.trials[:2]] == [t.arm for t in first.trials]
+    assert len(second.trials) == 4
+    assert first.found is not None
+    assert second.found is not None
+    assert (first.found.verdict["level"], second.found.verdict["level"]) == (0.05, 0.025)
+    assert (first.found.looks, second.found.looks) == (1, 2)
+
+
+def test_replay_makes_no_call(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    first = _study(path)
+    spent = sqlite3.connect(path).execute("SELECT count(*) FROM attempts").fetchone()
+    db = sqlite3.connect(path)
+    db.execute("DELETE FROM outcomes")
+    db.execute("DELETE FROM trials")
+    db.execute("DELETE FROM looks")
+    db.commit()
+    db.close()
+    again = _study(path, mode="only")
+    assert [t.values for t in again.trials] == [t.values for t in first.trials]
+    assert again.found is not None
+    assert sqlite3.connect(path).execute("SELECT count(*) FROM attempts").fetchone() == spent
+
+
+class First:
+    """A stranger's searcher: the first arms, one after the other."""
+
+    def ask(self, books: Books) -> Sequence[Proposal]:
+        """Propose the next row."""
+        done = len(books.arms)
+        return [Proposal(done, 0, 8, "mine")] if done < 3 else []
+
+    def recommend(self, books: Books) -> Sequence[Standing]:
+        """Leave it to the posterior."""
+        return standings(books)
+
+
+def test_a_stranger_brings_a_searcher(tmp_path: Path) -> None:
+    study = _study(tmp_path / "pool.db", engine=First())
+    assert [told.arm for told in study.trials] == [0, 1, 2]
+    assert study.ended == "no more ideas"
+    named = _study(tmp_path / "named.db", searcher="'tests.search.test_study:First'")
+    assert [told.arm for told in named.trials] == [0, 1, 2]
+
+
+def test_what_a_searcher_must_not_propose(tmp_path: Path) -> None:
+    class Bad(First):
+        def ask(self, books: Books) -> Sequence[Proposal]:
+            return [Proposal(10**6, 0, 8)]
+
+    with pytest.raises(ConfigError, match="proposed what cannot be tried"):
+        _study(tmp_path / "pool.db", engine=Bad())
+
+
+def test_too_few_items_are_told_before_anything_is_paid(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="12 items cannot tell architectures apart"):
+        _study(tmp_path / "pool.db", Toy(6, 12))
+    with pytest.raises(ConfigError, match="no architecture fits the limits"):
+        _study(tmp_path / "pool.db", limits="{max: {calls: 0}}")
+    with pytest.raises(BudgetRefused, match="token budget cannot be enforced"):
+        _study(tmp_path / "pool.db", budget="{tokens: 1000}", max_tokens="null")
+    db = sqlite3.connect(tmp_path / "pool.db")
+    assert db.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
+
+
+def test_few_items_print_by_folds(tmp_path: Path) -> None:
+    class Small(Toy):
+        splits = ("test",)
+
+    study = _study(tmp_path / "pool.db", Small(0, 40), searcher="{name: grid}", trials="3")
+    assert study.found is not None
+    assert study.found.stage == "crossed"
+    assert len(study.found.winner.scores) == 40
+    assert set(study.found.winner.scores) == {f"test-{i}" for i in range(40)}
+
+
+def test_several_objectives_give_a_front(tmp_path: Path) -> None:
+    study = _study(
+        tmp_path / "pool.db", objective="[score, calls]", searcher="{name: grid, items: 16}",
+        trials="8",
+    )  # fmt: skip
+    calls = study.books.values("calls")
+    score = study.books.values("score")
+    on = {standing.arm for standing in study.front}
+    for place, arm in enumerate(study.books.arms.tolist()):
+        beaten = ((score >= score[place]) & (calls < calls[place])).any() or (
+            (score > score[place]) & (calls <= calls[place])
+        ).any()
+        assert (arm in on) == (not beaten)
+    assert study.found is not None
+    assert len(study.found.front) >= 1
