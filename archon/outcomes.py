@@ -27,6 +27,7 @@ __all__ = [
     "count_look",
     "create",
     "finish_trial",
+    "fix_stop",
     "free_trials",
     "looks",
     "put_outcomes",
@@ -237,6 +238,14 @@ def finish_trial(
         (state, reason, trial.study, trial.number, trial.owner),
     )
     return done.rowcount == 1
+
+
+def fix_stop(db: sqlite3.Connection, trial: TrialRow, stop: int) -> None:
+    """Note how many items a trial takes, once that is known."""
+    db.execute(
+        "UPDATE trials SET stop = ? WHERE study = ? AND number = ?",
+        (stop, trial.study, trial.number),
+    )
 
 
 def reopen_cut(db: sqlite3.Connection, study: str, terms: str) -> int:

@@ -19,6 +19,7 @@ from archon.outcomes import (
     TrialRow,
     add_trials,
     call_verdict,
+    fix_stop,
     read_trials,
     reopen_cut,
 )
@@ -33,7 +34,7 @@ from archon.search.journal import Journal
 from archon.search.money import Purse
 from archon.search.parts import Parts, cut
 from archon.search.ranking import ranked
-from archon.search.reserve import FINALISTS, FinalsPlan, needed, planned
+from archon.search.reserve import FINALISTS, FinalsPlan, Reserve
 from archon.search.searchers import FIRST, Searcher
 from archon.search.settings import keep_settings, settings_of
 from archon.search.study import Finding, Study, StudyProgress
@@ -327,9 +328,13 @@ class Conductor:
 
     def _needed(self) -> float:
         """Return the calls that ablation, confirm, baselines and test may newly need."""
-        plan = FinalsPlan(FINALISTS, len(self.parts.printed))
+        sizes = self.parts.sizes()
+        plan = FinalsPlan(FINALISTS, sizes.get("confirm", 0), sizes.get("test", 0))
+        return self._reserve().needed(plan)
+
+    def _reserve(self) -> Reserve:
         leading = [standing.arm for standing in self.standings]
-        return needed(self.candidates, self.parts, leading, plan)
+        return Reserve(self.candidates, self.parts, leading, self.purse.unit)
 
     def _said(self) -> str:
         """Return why the search ended, if a verdict was called on these very terms."""
@@ -345,11 +350,9 @@ class Conductor:
     async def _call(self, ended: str) -> bool:
         """Call for the verdict, once for all processes; return whether it was called."""
         why = f"{ended} | {self._terms()}"
-        leading = [standing.arm for standing in self.standings]
-        room = self.purse.calls_left(self.purse.whole)
-        plan = planned(self.candidates, self.parts, leading, room)
+        plan = self._reserve().plan(self.purse.calls_left(self.purse.whole))
         row = TrialRow(
-            self.name, len(self._rows(0)), self.books.round, VERDICT, -1, plan.dump(), 0, 1, why
+            self.name, len(self._rows(0)), self.books.round, VERDICT, -1, plan.dump(), 0, 0, why
         )
 
         def call(db: sqlite3.Connection) -> bool:
@@ -385,9 +388,19 @@ class Conductor:
         await self.crew.end(row, "done", finals.cut)
 
     def _finals(self, row: TrialRow, earlier: int) -> Finals:
+        async def fix(items: int) -> int:
+            if row.stop:
+                return row.stop
+
+            def write(db: sqlite3.Connection) -> None:
+                fix_stop(db, row, items)
+
+            await self.session.pool.store.write(write)
+            return items
+
         return Finals(
             self.crew, self.purse, self.candidates, self.parts, self.books, self.searcher,
-            FinalsPlan.read(row.architecture), earlier,
+            FinalsPlan.read(row.architecture), fix, earlier,
         )  # fmt: skip
 
     def _study(self, ended: str, found: Finding | None) -> Study:

@@ -12,19 +12,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from archon.base import Architecture
 from archon.outcomes import Outcome, TrialRow, count_look, looks
 from archon.search.ablation import ablations
-from archon.search.baselines import SINGLE, SPENT, at_equal_cost, singles
+from archon.search.baselines import SINGLE, SPENT, at_equal_cost, leading_models, singles
 from archon.search.books import Books, Standing
 from archon.search.claims import LEVEL, Verdict, verdict
 from archon.search.crew import Crew
 from archon.search.ground import Candidates
 from archon.search.money import Purse
-from archon.search.parts import FOLDS, Part, Parts
+from archon.search.parts import FOLDS, Part, Parts, question_tokens
 from archon.search.reserve import MOST, FinalsPlan
 from archon.search.searchers import Searcher
 from archon.search.study import Contender, Finding
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 __all__ = ["Finals"]
 
 POINT = 0.01
+DEARER = 1.25
+"""A baseline may cost so much more than the winner: numbers of samples are whole."""
+FEW = 4
+CAREFUL = 0.97
+"""Share of what is left that the test is planned with."""
 
 
 class Finals:
@@ -50,6 +55,8 @@ class Finals:
         books: of the search.
         searcher: recommends.
         plan: how many of what.
+        fix: is told how many test items there is money for, before the first is looked at, and
+            returns how many it is to be: what was fixed before holds.
         earlier: how often this study has printed a score of these items before.
     """
 
@@ -62,19 +69,23 @@ class Finals:
         books: Books,
         searcher: Searcher,
         plan: FinalsPlan,
+        fix: Callable[[int], Awaitable[int]],
         earlier: int = 0,
     ) -> None:
-        self.plan = plan
+        self.plan, self.fix = plan, fix
         self.crew, self.purse, self.candidates = crew, purse, candidates
         self.parts, self.books, self.searcher = parts, books, searcher
         self.level = LEVEL / 2**earlier
         self.cut = ""
+        self.test = 0
+        self.tuned: list[Contender] = []
 
     async def found(self) -> Finding | None:
         """Return what there is to say; None when no architecture has a score."""
         finalists = self._finalists(self.books)
         if not finalists:
             return None
+        self.models = leading_models(self.candidates, [standing.arm for standing in finalists])
         if self.parts.crossed:
             return await self._crossed(finalists)
         return await self._confirmed(finalists)
@@ -144,7 +155,7 @@ class Finals:
         row: int | None = None,
         note: str = "",
     ) -> Contender:
-        stop = self.plan.test if part.name == "test" else None
+        stop = {"test": self.test, "confirm": self.plan.confirm}.get(part.name)
         outcomes = await self._measured(part, architecture, stop=stop)
         return contender(name, architecture, outcomes, row, note)
 
@@ -171,8 +182,9 @@ class Finals:
         if not confirmed:
             return None
         chosen = confirmed[0]
-        baselines = await self._baselines(chosen)
+        baselines = await self._tuned((self.parts.confirm,), chosen)
         test = self.parts.test
+        self.test = await self.fix(self._tested([chosen, *self.tuned]))
         winner = await self._contender(chosen.name, chosen.architecture, test, chosen.row, chosen.note)
         against = [
             await self._contender(name, architecture, test, note=note)
@@ -215,41 +227,57 @@ class Finals:
             if good
         ]
 
-    async def _baselines(self, chosen: Contender) -> dict[str, tuple[Architecture, str]]:
-        """Tune the baselines on the items that choose."""
-        assert self.parts.confirm is not None
-        parts = (self.parts.confirm,)
-        return await self._tuned(parts, chosen)
+    def _tested(self, entrants: Sequence[Contender]) -> int:
+        """Return how many test items there is money for, by what confirm items have cost."""
+        assert self.parts.test is not None
+        unit = self.purse.unit
+        each = sum(contender.costs.get(unit) or 0.0 for contender in entrants)
+        room = self.purse.left(unit)
+        if math.isinf(room) or not each:
+            return len(self.parts.test)
+        return min(len(self.parts.test), int(CAREFUL * room / each))
 
     async def _tuned(
         self, parts: Sequence[Part], chosen: Contender, keep: Iterable[str] | None = None
     ) -> dict[str, tuple[Architecture, str]]:
         """Return the best of each kind of baseline on items that choose, by kind."""
         ids = None if keep is None else set(keep)
-        alone = await self._tried(singles(self.candidates.models), parts, ids)
+        alone = await self._tried(singles(self.models), parts, ids)
         if not alone:
             return {}
         ranked = sorted(alone, key=lambda c: (-c.mean, c.name))
         made = {SINGLE: (ranked[0].architecture, ranked[0].name)}
+        self.tuned = [ranked[0]]
         leading = {
             next(c.architecture.models()): _answers(chosen, c) for c in ranked[: self.plan.models]
         }
         spent = await self._tried(
-            at_equal_cost(leading, self.crew.benchmark.answer), parts, ids
+            at_equal_cost(leading, self.crew.benchmark.answer, question_tokens(self.parts.dev)),
+            parts, ids, most=DEARER * (chosen.costs.get(self.purse.unit) or math.inf),
         )
         if spent:
             best = max(spent, key=lambda c: c.mean)
             made[SPENT] = (best.architecture, best.name)
+            self.tuned.append(best)
         return made
 
     async def _tried(
-        self, architectures: Mapping[str, Architecture], parts: Sequence[Part], ids: set[str] | None
+        self,
+        architectures: Mapping[str, Architecture],
+        parts: Sequence[Part],
+        ids: set[str] | None,
+        most: float = math.inf,
     ) -> list[Contender]:
+        """Measure baselines on items that choose; what costs too much on the first few is left."""
         found = []
         for name, architecture in architectures.items():
+            some = contender(name, architecture, await self._measured(parts[0], architecture, 0, FEW))
+            if (some.costs.get(self.purse.unit) or 0.0) > most:
+                continue
             outcomes: dict[str, Outcome] = {}
             for part in parts:
-                outcomes |= await self._measured(part, architecture)
+                stop = self.plan.confirm if part.name == "confirm" else None
+                outcomes |= await self._measured(part, architecture, stop=stop)
             kept = {k: o for k, o in outcomes.items() if ids is None or k in ids}
             made = contender(name, architecture, kept)
             if made.known:

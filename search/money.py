@@ -85,6 +85,20 @@ class Purse:
             shares.append(self.whole.seconds_left / self.budget.seconds)
         return max(0.0, min(shares)) if shares else None
 
+    @property
+    def unit(self) -> str:
+        """The amount in which costs are weighed: the first that is limited."""
+        limits = self.budget.limits()
+        return next((name for name in ("usd", "tokens") if name in limits), "calls")
+
+    def left(self, unit: str) -> float:
+        """Return how much of a limit is left, dollars as such; infinite without that limit."""
+        limit = self.budget.limits().get(unit)
+        if limit is None:
+            return float("inf")
+        left = limit - (amount(self.spent(), unit) or 0)
+        return left / 1e6 if unit == "usd" else float(left)
+
     def calls_left(self, ledger: Ledger) -> float:
         """Return how many calls a ledger can still pay for, by the mean price so far."""
         spent, rooms = self.spent(), [float("inf")]

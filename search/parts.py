@@ -19,14 +19,14 @@ from archon.plain import canonical
 if TYPE_CHECKING:
     from archon.search.files import Sizes
 
-__all__ = ["CROSSED", "FOLDS", "Part", "PartName", "Parts", "cut"]
+__all__ = ["CROSSED", "FOLDS", "Part", "PartName", "Parts", "cut", "question_tokens"]
 
 PartName = Literal["dev", "confirm", "test"]
 
 CROSSED = 400
 """Items below which they are not divided: every one proposes, and folds print."""
 FOLDS = 5
-LEAST = {"dev": 16, "confirm": 16, "test": 30}
+LEAST: dict[PartName, int] = {"dev": 16, "confirm": 16, "test": 30}
 """Items below which a part says nothing about architectures."""
 LEAST_CROSSED = 20
 
@@ -84,6 +84,12 @@ class Parts:
         return {
             part.name: len(part) for part in (self.dev, self.confirm, self.test) if part is not None
         }
+
+
+def question_tokens(part: Part) -> int:
+    """Return how long the questions are on average: four bytes to a token."""
+    size = sum(len(m.content.encode()) for item in part.items for m in item.task.messages)
+    return max(1, size // (4 * len(part)))
 
 
 def cut(benchmark: Benchmark, sizes: Sizes, seed: int = 0) -> Parts:

@@ -1,87 +1,114 @@
-"""Racing by posterior: items in doubling blocks go to the architectures that may still be best.
-
-Each round draws from the posterior (Thompson sampling): what is best in a draw is worth more
-items, so architectures leave the race by their probability of being within a point of the best,
-and no test decides. Of what is worth it, the cheapest goes first: only calls that are not paid yet
-count, so that siblings of what was measured are nearly free.
-"""
+"""Which architectures are still in the race, by what is believed about them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from archon.search.books import Books, Proposal, Standing
-from archon.search.posterior import fit, standings
-from archon.search.searchers import more_items
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-__all__ = ["Race"]
+    from archon.search.arms import Arms
+    from archon.search.surrogate import Posterior
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+__all__ = ["MARGIN", "Field", "best_within", "field"]
+
+MARGIN = 0.01
+"""Two architectures less than one point apart are as good as each other."""
+
+_TOP = 60
+_LIKELY = 240
+_DRAWN = 1_500
+_SAMPLES = 256
 
 
-class Race:
-    """The posterior race.
+@dataclass(frozen=True, eq=False)
+class Field:
+    """The architectures still in the race, and joint draws of what they may be worth.
 
-    Args:
-        first: items of the first block; each further block doubles what an arm has seen.
-        starts: architectures, spread by chance over the space, that are measured before any
-            belief.
-        near: how many unmeasured architectures a round thinks about.
-        price: how much a call counts: 0 not at all, 1 in full.
+    Attributes:
+        arms: in the race.
+        means: believed mean scores.
+        draws: `[arms, samples]`, from their joint posterior.
+        near: probability of each to be within `MARGIN` of the best one. For a front: of the best
+            one that costs as little.
+        winners: `[samples]`, the place in `arms` of the best of each draw. For a front: the best
+            among those within a price drawn for it.
     """
 
-    def __init__(
-        self, *, first: int = 32, starts: int = 16, near: int = 300, price: float = 0.5
-    ) -> None:
-        self.first, self.starts, self.near, self.price = first, starts, near, price
+    arms: Ints
+    means: Floats
+    draws: Floats
+    near: Floats
+    winners: Ints
 
-    def ask(self, books: Books) -> Sequence[Proposal]:
-        """Return a round of proposals."""
-        import numpy as np
 
-        rng = np.random.default_rng(books.chance("race"))
-        free = np.flatnonzero(books.open)
-        free = free[[books.seen(int(arm)) < books.items for arm in free]]
-        if not len(free):
-            return []
-        tried = books.arms
-        if len(tried) < self.starts:
-            fresh = np.setdiff1d(free, tried)
-            wanted = min(books.batch, self.starts - len(tried), len(fresh))
-            if wanted > 0:
-                return self._proposals(books, rng.choice(fresh, wanted, replace=False).tolist())
-        fresh = np.setdiff1d(free, tried)
-        some = rng.choice(fresh, min(self.near, len(fresh)), replace=False)
-        leading = [s.arm for s in standings(books)[: self.near]]
-        posterior = fit(books, np.unique(np.concatenate([leading, some]).astype(np.int64)),
-                        seed=books.chance("race draws"))  # fmt: skip
-        return self._proposals(books, self._winners(books, posterior.arms, posterior.draws, free))
+def best_within(values: Floats, calls: Ints) -> Floats:
+    """Return for each arm the best value among those that cost at most as much, on axis 0.
 
-    def _winners(self, books: Books, arms, draws, free) -> list[int]:  # type: ignore[no-untyped-def]
-        """Return the arms that draws find best, by how often for each new call."""
-        import numpy as np
+    >>> import numpy as np
+    >>> best_within(np.array([0.5, 0.7, 0.6]), np.array([1, 2, 3])).tolist()
+    [0.5, 0.7, 0.7]
+    """
+    import numpy as np
 
-        allowed = np.isin(arms, free)
-        if not allowed.any():
-            return []
-        best = np.where(allowed, draws, -np.inf).argmax(1)
-        wins = np.bincount(best, minlength=len(arms)).astype(float)
-        places = np.flatnonzero(wins)
-        cost = np.array(
-            [max(1, self._cost(books, int(arms[place]))) for place in places], float
-        )
-        worth = wins[places] / cost**self.price
-        order = places[np.argsort(-worth, kind="stable")]
-        return [int(arms[place]) for place in order[: books.batch]]
+    order = np.argsort(calls, kind="stable")
+    running = np.maximum.accumulate(values[order], axis=0)
+    last = np.searchsorted(calls[order], calls, side="right") - 1
+    return np.asarray(running[last])
 
-    def _cost(self, books: Books, arm: int) -> int:
-        proposal = more_items(books, arm, self.first)
-        if proposal is None:
-            return 0
-        return int(books.new_calls([arm], proposal.start, proposal.stop)[0])
 
-    def _proposals(self, books: Books, arms: Sequence[int]) -> list[Proposal]:
-        found = (more_items(books, arm, min(self.first, books.items)) for arm in arms)
-        return [proposal for proposal in found if proposal is not None]
+def field(
+    arms: Arms, posterior: Posterior, seen: Ints, front: bool, chance: np.random.Generator
+) -> Field:
+    """Return who is in the race.
 
-    def recommend(self, books: Books) -> Sequence[Standing]:
-        """Return the posterior's order."""
-        return standings(books)
+    Arms enter by chance, in proportion to the probability of their own that they are within
+    `MARGIN` of the best mean; those of the highest means always do. An arm that is surely worse
+    thus leaves without any threshold, and comes back if the others turn out worse than thought.
+
+    Args:
+        arms: of the search.
+        posterior: what is believed.
+        seen: arms that were measured.
+        front: whether an arm races only against those that cost at most as much.
+        chance: what draws.
+    """
+    import numpy as np
+    from scipy.special import ndtr
+
+    drawn = chance.choice(len(arms), min(_DRAWN, len(arms)), replace=False)
+    pool = np.union1d(drawn, seen)
+    means, spreads = posterior.marginals(pool)
+    calls = arms.calls
+    best = best_within(means, calls[pool]) if front else means.max()
+    likely = ndtr((means - best + MARGIN) / spreads) + 1e-12
+    top = np.argsort(best - means, kind="stable")[:_TOP]
+    wanted = min(_LIKELY, len(pool))
+    more = chance.choice(len(pool), wanted, replace=False, p=likely / likely.sum())
+    chosen = pool[np.union1d(top, more)]
+    return _drawn(chosen, posterior, calls[chosen] if front else None, chance)
+
+
+def _drawn(
+    arms: Ints, posterior: Posterior, calls: Ints | None, chance: np.random.Generator
+) -> Field:
+    import numpy as np
+
+    means, covariance = posterior.joint(arms)
+    covariance[np.diag_indices_from(covariance)] += 1e-7
+    factor = np.linalg.cholesky(covariance)
+    draws = means[:, None] + factor @ chance.standard_normal((len(arms), _SAMPLES))
+    if calls is None:
+        near = (draws >= draws.max(axis=0) - MARGIN).mean(axis=1)
+        return Field(arms, means, draws, near, draws.argmax(axis=0))
+    near = (draws >= best_within(draws, calls) - MARGIN).mean(axis=1)
+    # Prices are drawn evenly between the cheapest and the dearest, on the scale of a ratio.
+    logs = np.log(calls)
+    prices = np.exp(chance.uniform(logs.min(), logs.max(), _SAMPLES)) * (1 + 1e-9)
+    within = np.where(calls[:, None] <= prices, draws, -np.inf)
+    return Field(arms, means, draws, near, within.argmax(axis=0))

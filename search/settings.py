@@ -33,17 +33,17 @@ def settings_of(
         searcher: its name and settings.
     """
     return {
-        "space": space,
-        "benchmark": {"name": search.benchmark.name, "digest": benchmark,
-                      "options": {k: str(v) for k, v in search.benchmark.options.items()}},
-        "items": {**parts.sizes(), "dev_digest": parts.dev.digest(),
-                  "printed_digest": parts.printed.digest()},
+        "seed": search.seed,
+        "searcher": searcher,
         "objective": list(search.objective),
         "limits": search.limits.model_dump(mode="json", exclude_none=True),
         "seeds": list(search.seeds),
         "power_ranking": {k: v.model_dump(mode="json") for k, v in search.power_ranking.items()},
-        "searcher": searcher,
-        "seed": search.seed,
+        "benchmark": {"name": search.benchmark.name, "digest": benchmark,
+                      "options": {k: str(v) for k, v in search.benchmark.options.items()}},
+        "items": {**parts.sizes(), "dev_digest": parts.dev.digest(),
+                  "printed_digest": parts.printed.digest()},
+        "space": space,
     }  # fmt: skip
 
 

@@ -1,0 +1,74 @@
+"""What to measure next: plausible winners, and of those the ones that add the fewest calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from archon.search.arms import Arms, Block, Paid
+    from archon.search.measured import Measured
+    from archon.search.racing import Field
+    from archon.search.surrogate import Surrogate
+
+__all__ = ["plausible_winners", "spread"]
+
+_CROWD = 4
+"""Plausible winners to choose from, for each arm that a round measures."""
+
+_DRAWN = 1_500
+
+_START_NOISE = 0.002
+"""Variance of a mean over a first block, about."""
+
+
+def plausible_winners(
+    field: Field, paid: Paid, measured: Measured, block: Block, count: int, left: int
+) -> list[int]:
+    """Return up to `count` arms to measure on a block.
+
+    Thompson sampling: each joint draw of the posterior names a winner. Of the first `4 * count`
+    different ones those are taken, one after the other, that add the fewest new calls, so that a
+    round settles on a few prefixes; which ones is left to chance, in proportion to belief.
+
+    Args:
+        field: who is in the race.
+        paid: what is paid on this block.
+        measured: what was measured; nothing is measured twice.
+        block: the items.
+        count: how many arms.
+        left: calls that may be spent.
+    """
+    import numpy as np
+
+    _, first = np.unique(field.winners, return_index=True)
+    winners = field.arms[field.winners[np.sort(first)]].tolist()
+    crowd = [arm for arm in winners if (arm, block) not in measured]
+    return paid.cheapest(crowd[: _CROWD * count], block, count, left)
+
+
+def spread(
+    arms: Arms, surrogate: Surrogate, given: list[int], count: int, chance: np.random.Generator
+) -> list[int]:
+    """Return `count` arms far from each other and from the given ones, for a start.
+
+    Each is the one about which the prior says least after those before it: the corners of the
+    space come first, and from them main effects are learnt with the least noise.
+    """
+    import numpy as np
+
+    drawn = chance.choice(len(arms), min(_DRAWN, len(arms)), replace=False)
+    pool = np.concatenate([np.array(given, np.int64), drawn])
+    left = np.full(len(pool), surrogate.variance)
+    known = np.zeros((0, len(pool)))
+    chosen: list[int] = []
+    for step in range(len(given) + min(count, len(drawn))):
+        at = step if step < len(given) else int(np.argmax(left))
+        column = surrogate.covariance(pool, pool[at : at + 1])[:, 0] - known.T @ known[:, at]
+        row = column / np.sqrt(column[at] + _START_NOISE)
+        known = np.vstack([known, row])
+        left = left - row**2
+        left[at] = -np.inf
+        chosen.append(int(pool[at]))
+    return chosen[len(given) :]
