@@ -197,6 +197,12 @@ class Books:
         place = self._place.get(arm)
         return np.full(self.items, np.nan) if place is None else self._scores[place]
 
+    def some(self, arm: int, start: int, stop: int) -> bool:
+        """Return whether an arm has a score on any of some items."""
+        import numpy as np
+
+        return bool((~np.isnan(self.of(arm)[start:stop])).any())
+
     def seen(self, arm: int) -> int:
         """Return how many items from the first one on an arm was tried on without a gap."""
         place = self._place.get(arm)

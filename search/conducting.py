@@ -197,9 +197,11 @@ class Conductor:
             self._give_up_if_all_fail()
             if self.search.trials is not None and len(self.books.arms) >= self.search.trials:
                 return "trials"
-            asked = self._ask(len(rows))
+            asked = self._ask(len(rows), self.purse.calls_left(self.purse.share))
             if not asked:
-                return "no more ideas"
+                # With all the money there is, it may have ideas.
+                dear = self._ask(len(rows), float("inf"))
+                return f"budget of {self.purse.unit}" if dear else "no more ideas"
 
             def add(db: sqlite3.Connection, asked: Sequence[TrialRow] = asked) -> bool:
                 return add_trials(db, asked)
@@ -223,10 +225,10 @@ class Conductor:
             return self.candidates.architecture(row.arm)
         return self.candidates.guests[row.architecture]
 
-    def _ask(self, number: int) -> list[TrialRow]:
+    def _ask(self, number: int, room: float) -> list[TrialRow]:
         """Return the rows of the next round: first the seeds, then what the searcher proposes."""
-        self.books.room = self.purse.calls_left(self.purse.share)
-        first = min(FIRST, self.books.items)
+        self.books.room = room
+        first = min(getattr(self.searcher, "first", FIRST), self.books.items)
         made: list[TrialRow] = []
         if self.books.round == 0 and (self.books.seeds or self.candidates.guests):
             for arm in self.books.seeds:

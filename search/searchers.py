@@ -140,15 +140,22 @@ def _optuna(kind: str) -> Callable[..., Searcher]:
 
 
 def _race(**settings: Any) -> Searcher:
-    from archon.search.racing import Race
+    from archon.search.racer import Race
 
     return Race(**settings)
+
+
+def _thompson(**settings: Any) -> Searcher:
+    from archon.search.thompson import Thompson
+
+    return Thompson(**settings)
 
 
 def _built_in() -> Iterator[tuple[str, Callable[..., Searcher]]]:
     yield "random", Random
     yield "grid", Grid
     yield "race", _race
+    yield "thompson", _thompson
     for kind in ("tpe", "gp", "nsga2", "paper"):
         yield kind, _optuna(kind)
 

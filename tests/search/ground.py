@@ -96,10 +96,10 @@ class Toy(Benchmark):
 
 
 def search_file(**changes: str) -> SearchFile:
-    """Return the toy search with other lines."""
-    kept = [
-        line for line in SPACE.splitlines() if line.partition(":")[0] not in changes
-    ]
+    """Return the toy search with other lines; `temperature` and `max_tokens` are the models'."""
+    space = SPACE.replace("temperature: 0.7", f"temperature: {changes.pop('temperature', '0.7')}")
+    space = space.replace("max_tokens: 40", f"max_tokens: {changes.pop('max_tokens', '40')}")
+    kept = [line for line in space.splitlines() if line.partition(":")[0] not in changes]
     more = [f"{key}: {value}" for key, value in changes.items()]
     return read_search(source("\n".join([*kept, *more]) + "\n"))
 
