@@ -30,6 +30,7 @@ from archon.search.crew import Crew
 from archon.search.files import SearchFile
 from archon.search.finals import Finals, look
 from archon.search.ground import Candidates, tabled
+from archon.search.history import History
 from archon.search.journal import Journal
 from archon.search.measuring import cells_of
 from archon.search.money import Purse
@@ -89,7 +90,9 @@ class Conductor:
             found = await self._conclude()
             ended = "stopped" if self.crew.stopped == "stopped" else ended
         self._report("done")
-        return self._study(ended, found)
+        study = self._study(ended, found)
+        self.history.keep(study)
+        return study
 
     # ---- before the first trial
 
@@ -110,6 +113,7 @@ class Conductor:
             models += self.candidates.architecture(row).models()
         self.session.gateway().check(list(dict.fromkeys(models)), (self.purse.whole,))
         self._settle_settings()
+        self.history = History(self.folder if self.mode != "off" else None)
         self._begin_books()
         self.standings: Sequence[Standing] = ()
 
@@ -286,6 +290,9 @@ class Conductor:
         if self.journal is not None:
             self.journal.write(self.books)
         self.standings = list(self.searcher.recommend(self.books))
+        self.history.note(self.books, self.standings, self.purse.spent())
+        if self.history.due:
+            self.history.keep(self._study("", None))
 
     def _tell(self, row: TrialRow) -> None:
         assert row.state in ("done", "failed")
@@ -310,6 +317,7 @@ class Conductor:
     def _give_up_if_all_fail(self) -> None:
         trials = self.books.trials
         if len(trials) >= ALL_FAIL and all(told.state == "failed" for told in trials):
+            self.history.keep(self._study("all trials failed", None))
             raise RunError(f"all {len(trials)} trials failed; the last one: {trials[-1].reason}")
 
     def _item(self, outcome: Outcome) -> None:
@@ -417,6 +425,8 @@ class Conductor:
             self.name, self.books, self.standings, found, self.settings,
             self.search.budget.model_dump(exclude_none=True), self.purse.spent(), self.alone, ended,
             self.candidates.architecture, self.folder, tuple(self.notes),
+            tuple(item.group for item in self.parts.dev.items), self.search.reserve,
+            self.history.moments,
         )  # fmt: skip
 
 

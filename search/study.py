@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from archon.base import Architecture
+    from archon.search.record import Moment
 
 __all__ = ["Contender", "Finding", "Study", "StudyProgress"]
 
@@ -154,6 +155,9 @@ class Study:
         ended: why the search ended: `budget of …`, `trials`, `no more ideas`, `stopped`.
         folder: where it is kept; None in memory.
         notes: what one should know.
+        groups: of the dev items, in the study's order.
+        reserve: share of the budget that is held for confirm and test.
+        history: what it recommended round by round.
     """
 
     name: str
@@ -168,6 +172,9 @@ class Study:
     builder: Any = field(repr=False)
     folder: Path | None = None
     notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    reserve: float = 0.0
+    history: tuple[Moment, ...] = ()
 
     @property
     def trials(self) -> list[Told]:

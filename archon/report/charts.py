@@ -7,7 +7,7 @@ colours of light and dark, and no script: they show without one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from archon.report.comparing import pareto
 from archon.report.wording import amount, dollars, percent
 
-__all__ = ["Dot", "bar", "scatter", "whisker"]
+__all__ = ["Axis", "Dot", "bar", "frame", "scatter", "whisker"]
 
 _LOG_FROM = 10.0
 """Ratio of the largest to the smallest cost from which the axis is logarithmic."""
@@ -25,18 +25,22 @@ _LETTER = 0.56
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One evaluation on the chart: its cost per item, its score, the ends of its interval."""
+    """One evaluation on the chart: its cost per item, its score, the ends of its interval.
+
+    Without a label no name is written beside it; a faint one was measured on few items.
+    """
 
     label: str
     cost: float
     score: float
     low: float | None
     high: float | None
+    faint: bool = False
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """A scale from values to places."""
+class Axis:
+    """A scale from values to places, logarithmic or not."""
 
     low: float
     high: float
@@ -45,6 +49,7 @@ class _Axis:
     log: bool = False
 
     def at(self, value: float) -> float:
+        """Return the place of a value."""
         low, high, value = (
             (math.log(self.low), math.log(self.high), math.log(value))
             if self.log
@@ -92,7 +97,11 @@ def scatter(dots: Sequence[Dot], unit: str, metric: str, width: int, height: int
     """
     across, up = _axes(dots, width, height)
     front = pareto([(dot.cost, dot.score) for dot in dots])
-    shown = [_frame(across, up, unit, metric, width, height), _stairs(dots, front, across, up)]
+    said = f"{_WORDS[unit]} per item"
+    shown = [
+        frame(across, up, (said, metric), (lambda v: _cost(v, unit), None), width, height),
+        _stairs(dots, front, across, up),
+    ]
     shown += [_dot(dot, n in front, across, up) for n, dot in enumerate(dots)]
     shown += _names(dots, front, across, up)
     title = escape(f"{metric} against {_WORDS[unit]} per item")
@@ -105,7 +114,7 @@ def scatter(dots: Sequence[Dot], unit: str, metric: str, width: int, height: int
 _WORDS = {"usd": "dollars", "tokens": "tokens", "calls": "calls"}
 
 
-def _axes(dots: Sequence[Dot], width: int, height: int) -> tuple[_Axis, _Axis]:
+def _axes(dots: Sequence[Dot], width: int, height: int) -> tuple[Axis, Axis]:
     costs = [dot.cost for dot in dots]
     low, high = min(costs), max(costs)
     log = low > 0 and high / low >= _LOG_FROM
@@ -121,37 +130,54 @@ def _axes(dots: Sequence[Dot], width: int, height: int) -> tuple[_Axis, _Axis]:
     room = max(0.01, 0.06 * (top - bottom))
     bottom = max(min(bottom, 0.0), bottom - room)
     return (
-        _Axis(low, high, 58, width - 18, log),
-        _Axis(bottom, min(max(top, 1.0), top + room), height - 44, 14),
+        Axis(low, high, 58, width - 18, log),
+        Axis(bottom, min(max(top, 1.0), top + room), height - 44, 14),
     )
 
 
-def _frame(across: _Axis, up: _Axis, unit: str, metric: str, width: int, height: int) -> str:
+def frame(
+    across: Axis,
+    up: Axis,
+    names: tuple[str, str],
+    tells: tuple[Callable[[float], str], Callable[[float], str] | None],
+    width: int,
+    height: int,
+) -> str:
+    """Draw axes with their names and round values.
+
+    Args:
+        across: the scale from left to right.
+        up: the scale from bottom to top.
+        names: of both.
+        tells: how values of both are written; per cent where there is none.
+        width: of the picture.
+        height: of it.
+    """
     parts = []
     for value in up.ticks():
         y = up.at(value)
         digits = 0 if _step(up.high - up.low) >= 0.01 else 1
+        told = tells[1](value) if tells[1] else percent(value, digits)
         parts.append(
             f'<line class="grid" x1="{across.start}" x2="{across.end}" y1="{y:.1f}" y2="{y:.1f}"/>'
             f'<text class="tick" x="{across.start - 8}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{escape(percent(value, digits))}</text>"
+            f"{escape(told)}</text>"
         )
     for value in across.ticks():
         x = across.at(value)
         parts.append(
             f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{up.end}" y2="{up.start}"/>'
             f'<text class="tick" x="{x:.1f}" y="{up.start + 17}" text-anchor="middle">'
-            f"{escape(_cost(value, unit))}</text>"
+            f"{escape(tells[0](value))}</text>"
         )
     scale = ", logarithmic" if across.log else ""
-    said = f"{_WORDS[unit]} per item{scale}"
     middle = (across.start + across.end) / 2
     parts.append(
         f'<line class="axis" x1="{across.start}" x2="{across.end}" y1="{up.start}"'
         f' y2="{up.start}"/><text class="name" x="{middle:.1f}" y="{height - 8}"'
-        f' text-anchor="middle">{said}</text>'
+        f' text-anchor="middle">{escape(names[0] + scale)}</text>'
         f'<text class="name" x="14" y="{(up.start + up.end) / 2:.1f}" text-anchor="middle"'
-        f' transform="rotate(-90 14 {(up.start + up.end) / 2:.1f})">{escape(metric)}</text>'
+        f' transform="rotate(-90 14 {(up.start + up.end) / 2:.1f})">{escape(names[1])}</text>'
     )
     return "".join(parts)
 
@@ -162,7 +188,7 @@ def _cost(value: float, unit: str) -> str:
     return amount(value) if value >= 10 or value == int(value) else f"{value:.2g}"
 
 
-def _stairs(dots: Sequence[Dot], front: Sequence[int], across: _Axis, up: _Axis) -> str:
+def _stairs(dots: Sequence[Dot], front: Sequence[int], across: Axis, up: Axis) -> str:
     """Draw what can be had at each cost: flat up to the next evaluation on the front."""
     path = ""
     for n in front:
@@ -171,7 +197,7 @@ def _stairs(dots: Sequence[Dot], front: Sequence[int], across: _Axis, up: _Axis)
     return f'<path class="front" d="{path}H{across.end:.1f}"/>'
 
 
-def _dot(dot: Dot, front: bool, across: _Axis, up: _Axis) -> str:
+def _dot(dot: Dot, front: bool, across: Axis, up: Axis) -> str:
     x, y = across.at(dot.cost), up.at(dot.score)
     bar = ""
     if dot.low is not None and dot.high is not None:
@@ -180,7 +206,7 @@ def _dot(dot: Dot, front: bool, across: _Axis, up: _Axis) -> str:
             f'<path class="span" d="M{x:.1f} {low:.1f}V{high:.1f}M{x - 4:.1f} {low:.1f}h8'
             f'M{x - 4:.1f} {high:.1f}h8"/>'
         )
-    kind = "dot on" if front else "dot"
+    kind = ("dot on" if front else "dot") + (" faint" if dot.faint else "")
     mark = (
         f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
         if front
@@ -192,7 +218,7 @@ def _dot(dot: Dot, front: bool, across: _Axis, up: _Axis) -> str:
 _Box = tuple[float, float, float, float]
 
 
-def _names(dots: Sequence[Dot], front: Sequence[int], across: _Axis, up: _Axis) -> list[str]:
+def _names(dots: Sequence[Dot], front: Sequence[int], across: Axis, up: Axis) -> list[str]:
     """Write the names beside the dots, where they cover the least of what is drawn already."""
     longest = 30 if across.end > 500 else 18
     taken = _stair_boxes(dots, front, across, up)
@@ -203,6 +229,8 @@ def _names(dots: Sequence[Dot], front: Sequence[int], across: _Axis, up: _Axis) 
             taken.append((x - 5, up.at(dot.high), x + 5, up.at(dot.low)))
     shown = []
     for dot in dots:
+        if not dot.label:
+            continue
         x, y = across.at(dot.cost), up.at(dot.score)
         name = dot.label if len(dot.label) <= longest else dot.label[: longest - 1] + "…"
         long = len(name) * 12.5 * _LETTER
@@ -219,7 +247,7 @@ def _names(dots: Sequence[Dot], front: Sequence[int], across: _Axis, up: _Axis) 
     return shown
 
 
-def _stair_boxes(dots: Sequence[Dot], front: Sequence[int], across: _Axis, up: _Axis) -> list[_Box]:
+def _stair_boxes(dots: Sequence[Dot], front: Sequence[int], across: Axis, up: Axis) -> list[_Box]:
     """Return what the staircase covers."""
     boxes: list[_Box] = []
     corners = [(across.at(dots[n].cost), up.at(dots[n].score)) for n in front]
