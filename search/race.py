@@ -221,7 +221,7 @@ class Race:
         block = self._fresh() or self._old()
         posterior = self.believe()
         self.path.append((self.paid.calls, selecting.recommended(posterior)[0]))
-        seen = np.unique(posterior.arms)
+        seen = np.unique(posterior.arms[posterior.arms < len(self.arms)])
         race = racing.field(self.arms, posterior, seen, self.plan.front, self._chance)
         chosen = acquiring.plausible_winners(
             race, self.paid, self.measured, block, self.plan.width, left
@@ -242,7 +242,7 @@ class Race:
         import numpy as np
 
         posterior = self.believe()
-        seen = np.unique(posterior.arms)
+        seen = np.unique(posterior.arms[posterior.arms < len(self.arms)])
         race = racing.field(self.arms, posterior, seen, self.plan.front, self._chance)
         if self.plan.front:
             self._finalists = selecting.recommended_front(posterior, self.arms)
