@@ -133,7 +133,8 @@ class Paid:
         import numpy as np
 
         paid = self._row(block).copy()
-        rest, chosen = list(arms), []
+        rest = list(arms)
+        chosen: list[int] = []
         while rest and len(chosen) < count:
             new = [int((~paid[self._arms.nodes_of(arm)]).sum()) for arm in rest]
             at = int(np.argmin(new))
@@ -143,6 +144,17 @@ class Paid:
             chosen.append(rest.pop(at))
             paid[self._arms.nodes_of(chosen[-1])] = True
         return chosen
+
+    def affordable(self, arms: Sequence[int], block: Block, left: int) -> list[int]:
+        """Return the first arms that together newly cost at most `left` calls on a block."""
+        paid = self._row(block).copy()
+        for at, arm in enumerate(arms):
+            nodes = self._arms.nodes_of(arm)
+            left -= int((~paid[nodes]).sum()) * block.size
+            if left < 0:
+                return list(arms[:at])
+            paid[nodes] = True
+        return list(arms)
 
     def together(self, arms: Iterable[int]) -> int:
         """Return the calls that arms cost together on one fresh item."""

@@ -202,17 +202,13 @@ class Race:
         if block is None:
             self._waiting.clear()
             return []
-        first, self._waiting = (
-            self._waiting[: self.plan.width],
-            self._waiting[self.plan.width :],
-        )
-        asks = []
-        for arm in first:
-            if self.paid.calls + self.paid.new(arm, block) > self._open:
-                self._waiting.clear()
-                break
-            asks.append(Ask(arm, block))
-        return self._taken(block, asks)
+        first = self._waiting[: self.plan.width]
+        able = self.paid.affordable(first, block, self._open - self.paid.calls)
+        if not able and not len(self.measured):
+            able = [int(self.arms.calls.argmin())]  # something must be known; this one is paid for
+        # What does not fit is left out, and so is everything after it.
+        self._waiting = self._waiting[self.plan.width :] if able == first else []
+        return self._taken(block, [Ask(arm, block) for arm in able])
 
     def _round(self) -> list[Ask]:
         import numpy as np

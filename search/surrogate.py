@@ -102,7 +102,8 @@ class Surrogate:
             part = table[rows[:, d]][:, across[:, d]]
             total += np.exp(self.settings[d]) * part
             together *= part
-        return total + together
+        total += together
+        return total
 
     def given(self, measured: Measured) -> Posterior:
         """Return what is believed after all measurements, at least one."""
@@ -116,7 +117,7 @@ class Surrogate:
         noise = self.effects.between(arms, blocks, arms, blocks, sizes)
         whole = self.covariance(arms, arms) + noise
         whole[np.diag_indices_from(whole)] += _JITTER
-        factor = np.linalg.cholesky(whole)
+        factor = np.linalg.cholesky(whole).astype(np.float64)
         expected = self.trend(arms)
         level = float((means - expected).mean())
         return Posterior(self, arms, level, factor, means - expected - level)

@@ -16,8 +16,6 @@ from archon.benchmarks.search.space import CHECKS, FUSIONS, GENERATORS, SHAPE, W
 from archon.search.arms import Block, Paid
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from archon.benchmarks.search.ground import Ground
 
 __all__ = ["RIVALS", "Rival", "Trial", "trials"]
@@ -64,7 +62,9 @@ class Rival:
     sizes: tuple[int, ...] = SIZES
 
 
-def trials(rival: Rival, ground: Ground, items: int, seed: int, calls: int, most: int) -> list[Trial]:
+def trials(
+    rival: Rival, ground: Ground, items: int, seed: int, calls: int, most: int
+) -> list[Trial]:
     """Return the trials of one search, until `calls` are paid unshared or `most` are measured."""
     paid = Paid(ground.arms)
     block = Block("dev", 0, items)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archon.benchmarks.search.space import CHECKS, FUSIONS, GENERATORS, SHAPE, WIDTHS
 
@@ -127,15 +127,16 @@ class _Pool:
         knows = self.normals(len(task.abilities)) * 0.8
         self.needed = task.needed + 0.18 * self.normals(1)[:, 0]
         program = self.coins(1) < task.programs
-        self.checks = {
+        self.checks: dict[int, tuple[Any, Any]] = {
             1: (0.9, 0.45),
             2: (np.where(program, 0.95, 0.8), np.where(program, 0.15, 0.75)),
         }
         right = _logistic(task.abilities + knows - hardness)
         samples = max(s for _, s in GENERATORS)
-        self.generated = self.coins(right.size * samples // items).reshape(
-            items, -1, samples
-        ) < right[:, :, None]
+        self.generated = (
+            self.coins(right.size * samples // items).reshape(items, -1, samples)
+            < right[:, :, None]
+        )
 
     def coins(self, width: int) -> Floats:
         import numpy as np

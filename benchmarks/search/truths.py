@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archon.benchmarks.search.tasks import Task, truth
 
@@ -46,4 +46,5 @@ def write(path: Path = FILE) -> None:
     import numpy as np
 
     found = {str(task): np.round(truth(Task.draw(task), task) * _STEPS) for task in REPORTED}
-    np.savez_compressed(path, **{task: f.astype(np.uint16) for task, f in found.items()})
+    kept: dict[str, Any] = {task: scores.astype(np.uint16) for task, scores in found.items()}
+    np.savez_compressed(path, **kept)
