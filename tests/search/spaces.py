@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from archon.search.arms import Arms, Block, Split
+from archon.search.arms import Arms, Block, Kind, Split
 
 
 def grid(levels: tuple[int, ...] = (6, 4, 3)) -> Arms:
@@ -23,9 +23,8 @@ def grid(levels: tuple[int, ...] = (6, 4, 3)) -> Arms:
         lists.append([numbers.setdefault(node, len(numbers)) for node in wanted])
     units = np.array(rows) / (np.array(levels) - 1)
     ends = np.cumsum([len(nodes) for nodes in lists])
-    return Arms(
-        units, ("ordinal",) * len(levels), np.concatenate([[0], ends]), np.concatenate(lists)
-    )
+    kinds: tuple[Kind, ...] = ("ordinal",) * len(levels)
+    return Arms(units, kinds, np.concatenate([[0], ends]), np.concatenate(lists))
 
 
 class Coins:
@@ -43,4 +42,5 @@ class Coins:
         own = np.random.default_rng([self._seed, split, arm]).random(len(shared))
         luck = np.where(own < 0.5, shared, np.random.default_rng(
             [self._seed, split, arm, 1]).random(len(shared)))  # fmt: skip
-        return (luck < self.chances[arm])[block.start : block.stop].astype(float)
+        right: np.ndarray = luck < self.chances[arm]
+        return right[block.start : block.stop].astype(float)

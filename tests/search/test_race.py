@@ -6,7 +6,7 @@ import pytest
 from archon.errors import ConfigError
 from archon.search.arms import Arms
 from archon.search.pareto import front, hypervolume
-from archon.search.race import Plan, Race, hunt
+from archon.search.race import Ask, Plan, Race, hunt
 from archon.search.racing import best_within
 from archon.search.selecting import beats
 from tests.search.spaces import Coins, grid
@@ -90,6 +90,29 @@ def test_a_front_holds_cheap_and_good_arms() -> None:
     got = hypervolume(ground.chances[found.front], calls[found.front], worst)
     assert got > 0.85 * whole
     assert (np.diff(calls[found.front]) > 0).all()
+
+
+def test_what_is_told_of_a_prefix_helps_and_nobody_asks_for_it() -> None:
+    """Rows 9 to 11 are prefixes: the first setting alone, the second absent."""
+    whole = grid((3, 3))
+    units = np.vstack([whole.units, [[place, np.nan] for place in (0.0, 0.5, 1.0)]])
+    more = np.arange(1, 4) + whole.indptr[-1]
+    nodes = np.concatenate([whole.nodes, [0, 0, 0]])
+    arms = Arms(units, whole.kinds, np.concatenate([whole.indptr, more]), nodes, prefixes=3)
+    race = Race(arms, SIZES, Plan(3_000, starts=4))  # type: ignore[arg-type]
+    asked = []
+    while asks := race.ask():
+        asked += [ask.arm for ask in asks]
+        for ask in asks:
+            race.tell(ask, np.full(ask.block.size, 0.5))
+            if ask.block.split == "dev":
+                for row in (9, 10, 11):
+                    graded = np.full(ask.block.size, (row - 9) / 2)
+                    race.tell(Ask(row, ask.block), graded)
+    assert max(asked) < 9
+    means, _ = race.believe().marginals()
+    assert len(means) == 9
+    assert means[6:].mean() > means[:3].mean()
 
 
 def test_too_few_calls_are_refused_before_anything_is_paid() -> None:
