@@ -23,7 +23,8 @@ def grid(levels: tuple[int, ...] = (6, 4, 3)) -> Arms:
         lists.append([numbers.setdefault(node, len(numbers)) for node in wanted])
     units = np.array(rows) / (np.array(levels) - 1)
     ends = np.cumsum([len(nodes) for nodes in lists])
-    kinds: tuple[Kind, ...] = ("ordinal",) * len(levels)
+    ordinal: Kind = "ordinal"
+    kinds = (ordinal,) * len(levels)
     return Arms(units, kinds, np.concatenate([[0], ends]), np.concatenate(lists))
 
 
