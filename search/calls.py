@@ -74,7 +74,7 @@ class Facts:
     Attributes:
         family: its signature, with the settings that shape a request beside it.
         text: equal for equal layers.
-        reviewed: whether its prompts show critiques.
+        reviewed: whether its prompts depend on critiques.
         tested: whether they show the unit tests.
     """
 
@@ -89,7 +89,8 @@ class Facts:
         """Return the facts of a layer."""
         settings = layer.settings()
         shaping = {name: value for name, value in settings.items() if name not in HARMLESS}
-        reviewed = isinstance(layer, ModelLayer) and _sees(layer, "critique")
+        # The fence around quotes is a hash of all that is known of a candidate, shown or not.
+        reviewed = isinstance(layer, ModelLayer) and _sees(layer, "critique", "fence")
         return cls(
             layer,
             f"{layer.signature()}{shaping!r}",
@@ -236,6 +237,7 @@ def layer_calls(layer: Layer, asked: Asked) -> Symbols:
     return Symbols(candidates, asked.state.tests and symbol, symbol)
 
 
-def _sees(layer: ModelLayer, word: str) -> bool:
-    """Whether a template of the layer shows something of that name."""
-    return any(word in layer.template(step, m) for m in layer.models() for step in layer.templates)
+def _sees(layer: ModelLayer, *words: str) -> bool:
+    """Whether a template of the layer has a field of one of these names."""
+    sources = [layer.template(step, m) for m in layer.models() for step in layer.templates]
+    return any(word in source for word in words for source in sources)

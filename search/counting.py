@@ -99,7 +99,7 @@ def count(
     space: Space,
     *,
     limits: Budget | None = None,
-    sample: int = SAMPLE,
+    sample: int | None = None,
     seed: int = 0,
     question_tokens: int = QUESTION_TOKENS,
     most: int = MOST_ROWS,
@@ -110,7 +110,8 @@ def count(
     Args:
         space: what to count.
         limits: on the bound of an architecture.
-        sample: assignments that a space with more than `most` of them is estimated from.
+        sample: assignments that a space with more than `most` of them is estimated from; 1,000 if
+            left out.
         seed: of the sample.
         question_tokens: how long a question is taken to be.
         most: assignments that are listed one by one.
@@ -120,7 +121,8 @@ def count(
         ConfigError: for an empty space, one in which nothing keeps to the limits, and one with
             something that is no legal architecture.
     """
-    total = _assignments(space, sample, seed, most)
+    sample = sample or SAMPLE
+    total = _assignments(space, sample, seed)
     if total.high == 0:
         raise ConfigError("the space is empty: `require` lets no assignment through")
     whole = total.value <= most
@@ -142,7 +144,7 @@ def count(
     return counted
 
 
-def _assignments(space: Space, sample: int, seed: int, most: int) -> Estimate:
+def _assignments(space: Space, sample: int, seed: int) -> Estimate:
     """Return how many assignments there are: by arithmetic, or as far as chance can tell."""
     if isinstance(space, TemplateSpace):
         try:

@@ -33,6 +33,9 @@ from archon.types import Json
 
 __all__ = ["Plan", "Plans"]
 
+MOST_HELD = 20_000
+"""Entries that are known by their identity."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -65,6 +68,33 @@ class Part:
     flow: Flow | ArchitectureError
 
 
+_Place = tuple[str, int, tuple[str, ...]]
+"""An id, the number of a node, and the ids of what it comes after."""
+_Entry = tuple[str, int, tuple[str, ...] | None]
+"""An entry of a file: an id or none, the number of a node, and `after` where it is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """The first stages of an architecture.
+
+    Attributes:
+        number: of this beginning.
+        places: in listing order.
+        parts: number of the part of each place, by id.
+        seen: layers so far, by family.
+        ends: the ids of the last stage.
+        error: why nothing that begins so is an architecture.
+    """
+
+    number: int
+    places: tuple[_Place, ...] = ()
+    parts: Mapping[str, int] = field(default_factory=dict)
+    seen: Mapping[int, int] = field(default_factory=dict)
+    ends: tuple[str, ...] = ()
+    error: ConfigError | None = None
+
+
 @dataclass
 class Plans:
     """Plans that share what they have in common.
@@ -83,20 +113,27 @@ class Plans:
     _families: list[tuple[int, ...]] = field(default_factory=list)
     _signatures: Namer = field(default_factory=Namer)
     _by_node: dict[Node, int] = field(default_factory=dict)
-    _by_text: dict[str, tuple[str, int, tuple[str, ...] | None]] = field(default_factory=dict)
+    _by_text: dict[str, _Entry] = field(default_factory=dict)
+    _by_id: dict[tuple[int, str], tuple[Json, _Entry]] = field(default_factory=dict)
     _models: dict[str, tuple[str, Mapping[str, Model]]] = field(default_factory=dict)
+    _beginnings: dict[Hashable, _Beginning] = field(default_factory=dict)
 
     def plan(self, data: Json | Architecture) -> Plan:
         """Return the plan of an architecture, or of what `archon.base.parse` makes one of."""
         try:
             if isinstance(data, Architecture):
                 places = tuple((p.id, self._node(p.node), p.after) for p in data.places)
+                whole = self._extended(_Beginning(-1), places)
+            elif "stages" in data:
+                whole = self._staged(data)
             else:
-                places = self._places(data)
+                whole = self._extended(_Beginning(-1), self._listed(data))
         except ConfigError as error:
             return Plan(None, error=error)
-        found = self._parts(places)
-        return Plan(places, error=found) if isinstance(found, ConfigError) else Plan(places, found)
+        wrong = whole.error or self._open(whole)
+        if wrong is not None:
+            return Plan(whole.places, error=wrong)
+        return Plan(whole.places, tuple(whole.parts[id_] for id_, _, _ in whole.places))
 
     def _node(self, node: Node) -> int:
         if node not in self._by_node:
@@ -107,13 +144,12 @@ class Plans:
             self._families.append(tuple(self._signatures(x.signature()) for x in layers))
         return self._by_node[node]
 
-    def _places(self, data: Json) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
-        name, models = self._model_set(data.get("models") or {})
-        if "stages" in data:
-            return self._staged(data["stages"], name, models)
+    def _listed(self, data: Json) -> tuple[_Place, ...]:
+        """Return the places of `nodes`."""
         if "nodes" not in data:
             raise ConfigError("nothing is left of the stages")
-        places: dict[str, tuple[str, int, tuple[str, ...]]] = {}
+        name, models = self._model_set(data.get("models") or {})
+        places: dict[str, _Place] = {}
         for item in data["nodes"]:
             id_, node, after = self._entry(item, name, models)
             id_ = id_ or unique(self._nodes[node].label, places)
@@ -123,35 +159,49 @@ class Plans:
         check_edges(tuple(Place(id_, self._nodes[n], after) for id_, n, after in places.values()))
         return tuple(places.values())
 
-    def _staged(
-        self, stages: Sequence[Json], name: str, models: Mapping[str, Model]
-    ) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
-        places: list[tuple[str, int, tuple[str, ...]]] = []
-        taken: set[str] = set()
-        before: tuple[str, ...] = ()
-        for stage in stages:
-            ids = []
-            for item in stage if isinstance(stage, list) else [stage]:
-                id_, node, after = self._entry(item, name, models)
-                id_ = id_ or unique(self._nodes[node].label, taken)
-                if after is not None or id_ in taken:
-                    wrong = f"the node id {id_!r} is used twice"
-                    raise ArchitectureError(wrong if after is None else "`after` in `stages`")
-                taken.add(id_)
-                ids.append(id_)
-                places.append((id_, node, before))
-            if not ids:
-                raise ArchitectureError("a stage needs at least one layer")
-            before = tuple(ids)
+    def _staged(self, data: Json) -> _Beginning:
+        """Return `stages`, one after the other: each beginning is worked out once."""
+        name, models = self._model_set(data.get("models") or {})
+        whole = _Beginning(-1)
+        for stage in data["stages"]:
+            items = stage if isinstance(stage, list) else [stage]
+            entries = tuple([self._entry(item, name, models) for item in items])
+            key = (whole.number, entries)
+            found = self._beginnings.get(key)
+            if found is None:
+                found = self._extended(whole, self._stage(whole, entries), len(self._beginnings))
+                self._beginnings[key] = found
+            whole = found
+            if whole.error is not None:
+                break
+        return whole
+
+    def _stage(self, before: _Beginning, entries: Sequence[_Entry]) -> tuple[_Place, ...]:
+        taken = set(before.parts)
+        places = []
+        for id_, node, after in entries:
+            new = id_ or unique(self._nodes[node].label, taken)
+            if after is not None or new in taken:
+                wrong = f"the node id {new!r} is used twice"
+                raise ArchitectureError(wrong if after is None else "`after` in `stages`")
+            taken.add(new)
+            places.append((new, node, before.ends))
+        if not places:
+            raise ArchitectureError("a stage needs at least one layer")
         return tuple(places)
 
-    def _entry(
-        self, item: Json, name: str, models: Mapping[str, Model]
-    ) -> tuple[str, int, tuple[str, ...] | None]:
+    def _entry(self, item: Json, name: str, models: Mapping[str, Model]) -> _Entry:
+        # Walks hand in the same object again and again. What is kept holds it, so that its id
+        # stays its own.
+        held = self._by_id.get((id(item), name))
+        if held is not None:
+            return held[1]
         text = f"{name}{item!r}"
         if text not in self._by_text:
             id_, node, after = read_entry(item, models)
             self._by_text[text] = (id_, self._node(node), after)
+        if len(self._by_id) < MOST_HELD:
+            self._by_id[id(item), name] = (item, self._by_text[text])
         return self._by_text[text]
 
     def _model_set(self, models: Mapping[str, Json]) -> tuple[str, Mapping[str, Model]]:
@@ -162,46 +212,46 @@ class Plans:
             self._models[text] = (f"{len(self._models)}:", read)
         return self._models[text]
 
-    def _parts(
-        self, places: tuple[tuple[str, int, tuple[str, ...]], ...]
-    ) -> tuple[int, ...] | ConfigError:
-        members = self._members(places)
-        done: dict[str, int] = {}
+    def _extended(
+        self, before: _Beginning, places: tuple[_Place, ...], number: int = -1
+    ) -> _Beginning:
+        """Return a beginning with more places behind it."""
+        seen = Counter(before.seen)
+        members = self._members(places, seen)
+        parts = dict(before.parts)
+        error: ConfigError | None = None
         last: tuple[str, ...] | None = None
-        before: tuple[int, ...] = ()
-        for id_, node, after in _ordered(places):
+        ahead: tuple[int, ...] = ()
+        for id_, node, after in _ordered(places, before.parts):
             if after is not last:  # the branches of a stage share one tuple
-                last, before = after, tuple(done[one] for one in after)
-            key = (node, members[id_], before)
-            number = self._numbers.get(key)
-            if number is None:
-                number = self._numbers[key] = len(self.parts)
+                last, ahead = after, tuple(parts[one] for one in after)
+            key = (node, members[id_], ahead)
+            part = self._numbers.get(key)
+            if part is None:
+                part = self._numbers[key] = len(self.parts)
                 self.parts.append(self._part(*key, id_))
-            flow = self.parts[number].flow
+            flow = self.parts[part].flow
             if isinstance(flow, ArchitectureError):
-                return flow
-            done[id_] = number
-        return self._checked(places, done)
+                error = flow
+                break
+            parts[id_] = part
+        ends = tuple(id_ for id_, _, _ in places)
+        return _Beginning(number, before.places + places, parts, seen, ends, error)
 
-    def _checked(
-        self, places: tuple[tuple[str, int, tuple[str, ...]], ...], done: Mapping[str, int]
-    ) -> tuple[int, ...] | ConfigError:
-        """Return the parts if the whole can stand alone."""
-        waited = {id_ for _, _, after in places for id_ in after}
-        for id_, _, _ in places:
-            flow = self.parts[done[id_]].flow
+    def _open(self, whole: _Beginning) -> ConfigError | None:
+        """Return why an architecture cannot stand alone, if it cannot."""
+        waited = {id_ for _, _, after in whole.places for id_ in after}
+        for id_, part in whole.parts.items():
+            flow = self.parts[part].flow
             if id_ not in waited and isinstance(flow, Flow) and flow.needs:
                 return ArchitectureError(
                     f"the first layers need {min(flow.needs)!r}, and nothing stands before them"
                     "; put `generate` in front"
                 )
-        return tuple(done[id_] for id_, _, _ in places)
+        return None
 
-    def _members(
-        self, places: Sequence[tuple[str, int, tuple[str, ...]]]
-    ) -> dict[str, tuple[int, ...]]:
+    def _members(self, places: Sequence[_Place], seen: Counter[int]) -> dict[str, tuple[int, ...]]:
         """Return each place's layers' members in their families, as `archon.base.families`."""
-        seen: Counter[int] = Counter()
         members = {}
         for id_, node, _ in places:
             own = []
@@ -233,11 +283,9 @@ class Plans:
         return Part(bound, tuple(asked.calls), behind, after)
 
 
-def _ordered(
-    places: tuple[tuple[str, int, tuple[str, ...]], ...],
-) -> Sequence[tuple[str, int, tuple[str, ...]]]:
+def _ordered(places: tuple[_Place, ...], there: Mapping[str, int]) -> Sequence[_Place]:
     """Return places such that each stands behind those it waits for."""
-    seen: set[str] = set()
+    seen = set(there)
     for id_, _, after in places:
         if not seen.issuperset(after):
             break

@@ -85,7 +85,9 @@ def _(layer: Critique, asked: Asked) -> Symbols:
     state = asked.state
     texts = [text for text, _ in state.candidates]
     if layer.per == "candidate":
-        said = [asked.written(asked.ask(text, "candidate")) for text in texts]
+        seen = asked.facts is not None and asked.facts.reviewed
+        about = [(text, critique * seen) for text, critique in state.candidates]
+        said = [asked.written(asked.ask(one, "candidate")) for one in about]
     else:
         # The groups come from an order that all the texts decide, hence all of them in each.
         groups = range(-(-len(texts) // layer.group_size))

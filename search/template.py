@@ -309,17 +309,7 @@ class Filling:
 
     def _inside(self, body: Body, scope: _Scope, prefix: str = "", item: Any = None) -> Any:
         inner = _Scope(body, scope, prefix or scope.prefix, scope.item if item is None else item)
-        if body.refs is None or not self.remembers:
-            return self.value(body.node, inner)
-        values = tuple(self._named(name, inner)[0] for name in body.refs)
-        if not all(value is None or isinstance(value, (str, int, float)) for value in values):
-            return self.value(body.node, inner)
-        # Walks fill the same part with the same values again and again. The items are those of
-        # the file, so that their ids stay their own.
-        key = (id(inner.item), *((type(value), value) for value in values))
-        if key not in body.made:
-            body.made[key] = self.value(body.node, inner)
-        return body.made[key]
+        return self.value(body.node, inner)
 
     def _seen_of(self, node: Any, scope: _Scope) -> tuple[Any, Any]:
         if isinstance(node, Ref):
@@ -342,12 +332,29 @@ class Filling:
         items, labels = self._seen_of(node.of, scope)
         if items is ABSENT or items is _EMPTIED:
             return ABSENT, ABSENT
-        made: list[Any] = []
         labels = labels if isinstance(node.of, (Ref, Subset)) else node.labels
+        known = self._known(node.body, scope, labels)
+        if known is not None and known in node.body.made:
+            return node.body.made[known], labels
+        made: list[Any] = []
         for item, label in zip(items, labels, strict=True):
             prefix = f"{scope.prefix}{node.name}[{label}]."
             _extend(made, self._inside(node.body, scope, prefix, item))
+        if known is not None:
+            node.body.made[known] = made
         return made, list(labels)
+
+    def _known(self, body: Body, scope: _Scope, labels: Sequence[str]) -> Any:
+        """Return what the filling of a body is known by: walks fill it again and again.
+
+        None where it has decisions of its own, or where what it refers to is no plain value.
+        """
+        if body.refs is None or not self.remembers:
+            return None
+        values = [self._named(name, _Scope(body, scope, scope.prefix))[0] for name in body.refs]
+        if not all(value is None or isinstance(value, (str, int, float)) for value in values):
+            return None
+        return (*labels, *((type(value), value) for value in values))
 
     def _seen(self, condition: Expression, scope: _Scope) -> dict[str, Any]:
         return {name: self._named(name, scope)[1] for name in condition.names}

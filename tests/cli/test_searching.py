@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 import archon as package
+from archon.search import counting
 from tests.cli.conftest import Archon, data
 
 SEARCH = """\
@@ -56,9 +57,10 @@ def test_the_question_tokens_matter(archon: Archon) -> None:
     assert many["least"]["tokens"] - few["least"]["tokens"] == 2000 - 10
 
 
-def test_a_large_space_is_estimated(archon: Archon) -> None:
-    more = "    - !maybe {fuse: {model: m, samples: !int [1, 99]}}\n"
-    Path("large.yaml").write_text(SEARCH.replace("benchmark:", f"{more * 4}benchmark:", 1))
+def test_a_large_space_is_estimated(archon: Archon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "SAMPLE", 50)
+    more = "    - !maybe {fuse: {model: m, samples: !int [1, 9]}}\n"
+    Path("large.yaml").write_text(SEARCH.replace("benchmark:", f"{more * 8}benchmark:", 1))
     said = archon("search", "large.yaml", "--count").stdout
     assert "assignments: 1,200,000,000\n" in said
     assert "assignments within the limits of kind max: about" in said
@@ -67,7 +69,8 @@ def test_a_large_space_is_estimated(archon: Archon) -> None:
     assert archon("search", "large.yaml", "--count").stdout == said
 
 
-def test_a_space_without_an_end(archon: Archon) -> None:
+def test_a_space_without_an_end(archon: Archon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "SAMPLE", 50)
     Path("endless.yaml").write_text(
         SEARCH.replace("!choice [1, 2]", "1, prompt: x, reasks: !int [0, 2]").replace(
             "model: fake/words,", "model: fake/words, temperature: !float [0, 1],"

@@ -169,6 +169,12 @@ def shared(one: str, other: str) -> tuple[int, int]:
             " fuse: {model: b, with_critiques: false}]",
             4,
         ),
+        # what is quoted is fenced by a hash of all that is known of it, critiques included
+        (
+            "[generate: {model: a}, verify: {model: b}]",
+            "[generate: {model: a}, critique: {model: a}, verify: {model: b}]",
+            1,
+        ),
         # a verifier looks at each candidate alone
         (
             "[generate: {model: a, samples: 2}, verify: {model: b}]",

@@ -99,7 +99,7 @@ def test_arithmetic_agrees_with_listing(stages: list[Any], requires: list[str]) 
     space = drawn(stages, requires)
     listed = 0
     for listed, _ in enumerate(space.walk(), 1):
-        if listed > 4000:
+        if listed > 1000:
             return
     assert assignments(space) == listed
 
@@ -138,18 +138,18 @@ def test_a_space_as_large_as_nobody_lists() -> None:
     space = space_of(text)
     exact = math.prod(1 + 4 + i + 5 for i in range(9))
     assert exact > 10**10
-    counted = space.count(sample=400, limits=Budget(calls=10**9))
+    counted = space.count(sample=150, limits=Budget(calls=10**9))
     assert counted.assignments.exact
     assert counted.assignments.value == exact
     assert counted.architectures is counted.alone is counted.shared is None
     assert counted.fitting is not None
     assert counted.fitting.value == exact
-    assert 0.5 * exact < counted.fitting.low < counted.fitting.high == exact
-    assert counted.listed <= 400
+    assert 0.2 * exact < counted.fitting.low < counted.fitting.high == exact
+    assert counted.listed <= 150
 
 
 def test_estimates_hold_what_they_promise() -> None:
-    """Of 30 intervals of 95 %, about 28 hold the number that listing gives; below 24: 1 in 10^4."""
+    """Of 20 intervals of 95 %, 19 hold the number that listing gives; fewer than 15: 1 in 2,000."""
     text = """\
 holes: {n: !int [1, 6], d: !int [0, 3]}
 require: n + d < 8
@@ -164,12 +164,12 @@ stages:
     assert whole.complete
     assert whole.fitting is not None
     held = 0
-    for seed in range(30):
+    for seed in range(20):
         part = space.count(limits=limits, most=10, sample=60, seed=seed)
         assert part.assignments.value == whole.assignments.value
         assert part.fitting is not None
         held += part.fitting.low <= whole.fitting.value <= part.fitting.high
-    assert 24 <= held <= 30
+    assert 15 <= held <= 20
 
 
 def test_the_number_is_estimated_where_holes_depend_on_each_other(
@@ -191,7 +191,7 @@ def test_the_number_is_estimated_where_holes_depend_on_each_other(
             s: sum(ways.get(s - face, 0) for face in (1, 2, 3, 4)) for s in range(max(ways) + 5)
         }
     exact = sum(number for shown, number in ways.items() if shown <= 20)
-    counted = space.count(sample=600, most=1000)
+    counted = space.count(sample=300, most=1000)
     assert not counted.assignments.exact
     assert counted.assignments.low <= exact <= counted.assignments.high
 

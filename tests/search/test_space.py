@@ -342,3 +342,45 @@ def test_trials_say_what_was_decided() -> None:
     assert trial.weight == 8
     again = Given(trial.assignment())
     assert again.suggest_float("x", 0.1, 10, log=True) == real
+
+
+def test_a_requirement_on_an_absent_hole_is_kept() -> None:
+    space = space_of("""\
+holes:
+  many: !choice [few, some]
+  width: !int {low: 1, high: 3, when: many == 'some'}
+require: width > 2
+stages:
+  - generate: {model: a, samples: !ref width}
+  - vote: {min_share: !choice {name: share, of: [0.2, 0.4], when: many == 'few'}}
+""")
+    assert rows(space) == [
+        {"many": "few", "share": 0.2}, {"many": "few", "share": 0.4}, {"many": "some", "width": 3},
+    ]  # fmt: skip
+    assert [space.architecture(row).bound().calls for row in rows(space)] == [1, 1, 3]
+
+
+def test_a_name_inside_is_one_decision_for_each_repetition() -> None:
+    space = space_of("""\
+stages:
+  - generate: {model: a}
+  - !repeat
+    max: 2
+    of:
+      - critique: {model: !choice {name: judge, of: [a, b]}}
+      - rank: {model: !ref judge}
+      - {refine: {model: a}, when: judge == 'b'}
+""")
+    found = {str(space.architecture(row)) for row in rows(space)}
+    assert len(rows(space)) == 1 + 2 + 4
+    once, twice = "critique > rank", "critique > rank > refine"
+    assert f"generate > {once}" in found
+    assert f"generate > {twice}" in found
+    assert f"generate > {twice} > critique-2 > rank-2" in found
+    for row in rows(space):
+        layers = [layer for _, layer in space.architecture(row).walk()]
+        kinds = [(layer.kind, next(layer.models()).model) for layer in layers]
+        for number in range(int(row["repeat"] or 0)):
+            judge = f"fake/{row[f'repeat[{number + 1}].judge']}"
+            place = [i for i, (kind, _) in enumerate(kinds) if kind == "critique"][number]
+            assert kinds[place : place + 2] == [("critique", judge), ("rank", judge)]
