@@ -25,8 +25,15 @@ from archon.search.searchers import searcher_of
 __all__ = ["main", "pace"]
 
 
-def pace(searcher: str, trials: int, items: int = 64) -> dict[str, float]:
-    """Return median and 99th percentile of milliseconds for each trial, and the last hundred's."""
+def pace(searcher: str, trials: int, before: int = 0, items: int = 64) -> dict[str, float]:
+    """Return median and 99th percentile of milliseconds for each trial, and the last hundred's.
+
+    Args:
+        searcher: its name.
+        trials: that are asked for and told.
+        before: that the books have already, told without asking.
+        items: of a trial, about.
+    """
     table = read_search("nano").space.table()
     chance = np.random.default_rng(0)
     skill = 0.3 + 0.5 * np.nan_to_num(table.units(), nan=0.5).mean(1)
@@ -34,7 +41,14 @@ def pace(searcher: str, trials: int, items: int = 64) -> dict[str, float]:
     took: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder, "journal.log"), "pace", books, {})
-        while len(books.trials) < trials:
+        for number in range(before):
+            arm, start = number % len(table), items * (number // len(table))
+            scores = (chance.random(items) < skill[arm]).astype(float)
+            told = Told(number, number // 4, arm, start, start + items, "done")
+            books.tell(told, Cells(scores))
+        books.round = before // 4
+        journal.write(books)
+        while len(books.trials) < before + trials:
             began = time.perf_counter()
             asked = list(engine.ask(books))
             if not asked:
@@ -63,8 +77,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--searcher", default="tpe")
+    parser.add_argument("--before", type=int, default=0)
     options = parser.parse_args()
-    found = pace(options.searcher, options.trials)
+    found = pace(options.searcher, options.trials, options.before)
     sys.stdout.write(json.dumps({"searcher": options.searcher, **found}) + "\n")
 
 
