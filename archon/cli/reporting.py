@@ -20,7 +20,7 @@ def report(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="RUN…|STUDY",
+            metavar="NAME…",
             help="Evaluations as `archon runs` lists them; the beginning of a name is enough."
             " Or one study: its name, or its folder.",
             show_default=False,
@@ -50,7 +50,8 @@ def report(
     """
     if bool(runs) == (last is not None):
         raise ConfigError(
-            "name the runs or the study to report on, or say --last N; `archon runs` lists them"
+            "name the runs to report on, or say --last N; `archon runs` lists them; a study goes by"
+            " its own name"
         )
     made = _study(runs or []) or _evaluations(runs, last, items)
     if as_json:

@@ -140,15 +140,15 @@ def _y(place: float | None) -> float:
 def _path(line: Line) -> str:
     points = [f"{_x(n)} {_y(place):.1f}" for n, place in enumerate(line.places)]
     kind = f"line {line.kind}".strip()
-    return (
-        f'<path class="{kind}" d="M{"L".join(points)}"><title>{escape(shown(line.title))}</title></path>'
-    )
+    title = escape(shown(line.title))
+    return f'<path class="{kind}" d="M{"L".join(points)}"><title>{title}</title></path>'
 
 
 def _rail(rail: Rail, x: int) -> str:
     marks = rail.marks if len(rail.marks) <= _LEVELS else (rail.marks[0], rail.marks[-1])
     said = "".join(
-        f'<text class="label" x="{x + 5}" y="{_y(place) + 4:.1f}">{escape(_short(shown(text), 14))}</text>'
+        f'<text class="label" x="{x + 5}" y="{_y(place) + 4:.1f}">'
+        f"{escape(_short(shown(text), 14))}</text>"
         for place, text in marks
     )
     return (

@@ -8,13 +8,13 @@ from html import escape
 from pathlib import Path
 
 from archon.errors import ConfigError
+from archon.redaction import redact
 from archon.report.building import saved, version_of
 from archon.report.shell import filled
 from archon.report.study_view import view_of_study
 from archon.report.study_words import sayings, sharing, warnings
 from archon.report.trimming import tidy
 from archon.report.wording import when
-from archon.redaction import redact
 from archon.search.insight import Insight
 from archon.search.record import Record, find_study, no_study, read_record, record_of
 from archon.search.study import Study

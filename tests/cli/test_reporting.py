@@ -93,14 +93,17 @@ def test_a_report_of_a_study(archon: Archon, runs: list[str], home: Path) -> Non
     folder = home / "studies" / "toy"
     folder.mkdir(parents=True)
     keep_record(folder, record_of(Studied(arms=range(8)).make()))
-    assert re.search(r"wrote toy\.html \(0\.\d MB\)", archon("report", "toy", "-o", "toy.html").stderr)
+    assert re.search(
+        r"wrote toy\.html \(0\.\d MB\)", archon("report", "toy", "-o", "toy.html").stderr
+    )
     assert "Study toy" in Path("toy.html").read_text(encoding="utf-8")
     by_folder = data(archon("report", str(folder), "--json"))
     assert by_folder == data(archon("report", "toy", "--json"))
     assert len(by_folder["study"]["trials"]) == 8
-    assert "'toy' is a study: a report is on one study" in archon(
-        "report", runs[0], "toy", code=2
-    ).stderr
+    assert (
+        "'toy' is a study: a report is on one study"
+        in archon("report", runs[0], "toy", code=2).stderr
+    )
     (folder / "study.json").write_text("{}")
     said = archon("report", "toi", code=2).stderr
     assert "no run or study 'toi'; did you mean 'toy'?" in said

@@ -79,7 +79,7 @@ class Studied:
 
     def make(self) -> Study:
         """Return it."""
-        table = space()[1]
+        table: Any = space()[1]
         names = np.array([self.groups[n % len(self.groups)] for n in range(self.items)])
         books = Books(table, self.items, objectives=self.objectives)
         history, calls = [], 0
@@ -95,7 +95,7 @@ class Studied:
                            arm=s.arm, mean=s.mean, sd=s.sd, items=books.seen(s.arm))
                     for s in best[:1]
                 ]  # fmt: skip
-        found = {
+        found: dict[str, Any] = {
             "name": self.name, "books": books, "standings": standings(books), "found": None,
             "settings": SETTINGS, "budget": {"calls": 10000}, "spent": Usage(calls, 1, 1, 10, 1.0),
             "alone": 4 * calls, "ended": self.ended, "builder": table.architecture,

@@ -1,4 +1,4 @@
-"""The page of a study as a text: what it claims, what it leaves out, and what it does not let in."""
+"""The page of a study as a text: what it claims, leaves out, and does not let in."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def test_the_claim_and_what_to_know_before_relying_on_it(report: StudyReport) ->
     ):
         assert part in text, part
     assert '<li class="claim">The winner is better' in report.html
-    row = next(c for c in Reader(report.html).cells if c[0] == "the best single model" and len(c) == 5)
+    row = next(
+        c for c in Reader(report.html).cells if c[0] == "the best single model" and len(c) == 5
+    )
     assert row[1:] == ["+20.0 10.0 to 30.0", "0.0004", "90", "▲ better"]
 
 
@@ -122,7 +124,9 @@ def test_arms_on_few_items_say_so(report: StudyReport, record: Record) -> None:
         assert row[4] == str(20 if arm.row % 2 == 0 else 180)
         assert ("few items" in row[3]) == (arm.row % 2 == 0)
         assert row[8] == arm.digest
-    order = [int(c[0][1:]) for c in Reader(report.html).cells if c[0].startswith("#") and len(c) == 9]
+    order = [
+        int(c[0][1:]) for c in Reader(report.html).cells if c[0].startswith("#") and len(c) == 9
+    ]
     assert order == [stood.arm for stood in record.standings]
     assert any("out of the race" in row[2] for row in cells.values())
 
@@ -177,7 +181,9 @@ def test_a_study_without_a_trial(record: Record) -> None:
 
 def test_a_study_in_which_all_failed() -> None:
     failed = dict.fromkeys(range(6), "no key <b>")
-    report = report_on_study(Studied(arms=range(6), failed=failed, ended="all trials failed").make())
+    report = report_on_study(
+        Studied(arms=range(6), failed=failed, ended="all trials failed").make()
+    )
     text = text_of(report)
     assert "Nothing was measured: all 6 trials failed." in text
     assert "no key <b>" in text
@@ -206,11 +212,14 @@ def test_two_objectives(objectives: tuple[str, ...]) -> None:
 def test_five_thousand_architectures_in_a_page_of_bounded_size(record: Record) -> None:
     base = record.arms[0]
     arms = tuple(
-        base.model_copy(update={"row": n, "digest": f"{n:016x}", "codes": record.arms[n % 30].codes})
+        base.model_copy(
+            update={"row": n, "digest": f"{n:016x}", "codes": record.arms[n % 30].codes}
+        )
         for n in range(5000)
     )
     stood = tuple(
-        record.standings[0].model_copy(update={"arm": n, "mean": 0.9 - n / 1e4}) for n in range(5000)
+        record.standings[0].model_copy(update={"arm": n, "mean": 0.9 - n / 1e4})
+        for n in range(5000)
     )
     failed = [t for t in record.trials if t.state == "failed"]
     trials = tuple(
@@ -232,7 +241,9 @@ def test_five_thousand_architectures_in_a_page_of_bounded_size(record: Record) -
 def test_nothing_of_a_stranger_becomes_markup(record: Record) -> None:
     nasty = " ".join(NASTY)
     holes = tuple(
-        hole.model_copy(update={"name": f"{hole.name} {nasty}", "levels": (nasty,) * len(hole.levels)})
+        hole.model_copy(
+            update={"name": f"{hole.name} {nasty}", "levels": (nasty,) * len(hole.levels)}
+        )
         for hole in record.holes
     )
     found = json.loads(json.dumps(FOUND))
@@ -276,9 +287,7 @@ def test_the_policy_and_what_is_asked_for(report: StudyReport) -> None:
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
 
 
-def test_the_page_is_written_whole_and_shown_in_a_notebook(
-    record: Record, tmp_path: Path
-) -> None:
+def test_the_page_is_written_whole_and_shown_in_a_notebook(record: Record, tmp_path: Path) -> None:
     report = changed(record)
     keep_record(tmp_path, report.record)
     path = report_on_study(tmp_path).save(tmp_path / "r.html")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,14 +69,14 @@ def test_moments_are_thinned_evenly() -> None:
 
 
 def test_what_was_said_in_a_round_stays_said(tmp_path: Path) -> None:
-    books = Books(space()[1], 8)
+    table: Any = space()[1]
+    books = Books(table, 8)
     first = History(tmp_path)
     first.note(books, [], Usage())
-    assert first.moments == ()
+    assert not first.moments
     first.note(books, [Standing(3, 0.6, 0.1, 0.9)], Usage(calls=7))
     first.note(books, [Standing(4, 0.9, 0.1, 0.9)], Usage(calls=9))
-    [said] = first.moments
-    assert (said.arm, said.mean, said.calls) == (3, 0.6, 7)
+    assert [(m.arm, m.mean, m.calls) for m in first.moments] == [(3, 0.6, 7)]
     study = Studied(change={"history": first.moments}).make()
     first.keep(study)
     assert not first.due
