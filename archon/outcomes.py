@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _TRIAL = (
 
 @dataclass(frozen=True, slots=True)
 class OutcomeKey:
-    """What outcomes are of: a benchmark's digest, a split, a replicate, an architecture's digest."""
+    """What outcomes are of: digests of benchmark and architecture, a split, a replicate."""
 
     benchmark: str
     split: str
@@ -155,9 +155,7 @@ def create(db: Database) -> None:
     )
 
 
-def put_outcomes(
-    db: sqlite3.Connection, key: OutcomeKey, outcomes: Iterable[Outcome]
-) -> None:
+def put_outcomes(db: sqlite3.Connection, key: OutcomeKey, outcomes: Iterable[Outcome]) -> None:
     """Write outcomes; one that has a score is never replaced by one without."""
     now = time.time()
     names = ", ".join((*_KEY, *_OUTCOME, "created"))
@@ -216,7 +214,7 @@ def take_trial(
                 "UPDATE trials SET owner = ? WHERE study = ? AND number = ?",
                 (owner, study, found.number),
             )
-            return TrialRow(*row[:-2], owner, "")
+            return replace(found, owner=owner, reason="")
     return None
 
 
@@ -303,9 +301,7 @@ def read_trials(read: Read, study: str, since: int = 0) -> list[TrialRow]:
     return [TrialRow(*row) for row in rows]
 
 
-def count_look(
-    db: sqlite3.Connection, benchmark: str, items: str, study: str, what: str
-) -> None:
+def count_look(db: sqlite3.Connection, benchmark: str, items: str, study: str, what: str) -> None:
     """Note that a study has looked at the scores of some items to say something about them."""
     db.execute(
         "INSERT INTO looks (benchmark, items, study, what, created) VALUES (?, ?, ?, ?, ?)",

@@ -108,7 +108,6 @@ class Verify(ModelLayer):
 
     async def run(self, state: State, ctx: Context) -> State:
         """Return the candidates that `keep` lets through, each with its verdict."""
-
         task = tested.asked(state, self.with_tests)
 
         async def ask(candidate: Candidate) -> tuple[float, str] | None:

@@ -5,14 +5,16 @@ In reading order. What is searched: `holes` and `trial` (decisions), `expression
 costs and shares with others), `arithmetic` and `counting`, `files` (search files).
 
 Who searches: `books` (all that was measured, and what a searcher answers with), `posterior` (what
-is believed), `searchers` (the protocol, random, grid), `racing`, `samplers` and `told` (Optuna's).
+is believed), `searchers` (the protocol, random, grid), `racer` (the posterior race: `arms`,
+`measured`, `kernels`, `item_effects`, `surrogate`, `racing`, `acquiring`), `thompson`, `samplers`
+and `told` (Optuna's).
 
 How: `parts` (dev, confirm and test items), `ground` (candidates and seeds), `ranking`, `settings`,
 `money` (the budget and its reserve), `measuring` (the unit of work), `crew` (trials and who holds
 them), `conducting` (ask, work, tell), `journal` (the same for Optuna's tools).
 
-What comes out: `objectives`, `ablation`, `baselines`, `reserve`, `claims` and `finals` (a winner
-that holds), `study`, `optimizing` (`archon.optimize`).
+What comes out: `objectives`, `ablation`, `baselines`, `contenders`, `reserve`, `claims` and
+`finals` (a winner that holds), `study`, `optimizing` (`archon.optimize`).
 """
 
 from __future__ import annotations

@@ -71,7 +71,9 @@ def _named(stage: Json) -> str:
     return next(iter(stage)) if isinstance(stage, dict) else str(stage)
 
 
-def _numbers(value: Json, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], int]]:
+def _numbers(
+    value: Json, path: tuple[object, ...] = ()
+) -> Iterator[tuple[tuple[object, ...], int]]:
     """Yield the path and value of every number that can be halved."""
     if isinstance(value, list):
         for place, part in enumerate(value):
@@ -87,5 +89,7 @@ def _numbers(value: Json, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple
 def _texts(value: Json) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for part in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         yield from _texts(part)

@@ -32,6 +32,8 @@ class Arms:
         kinds: of the columns.
         indptr: `[arms + 1]`; the calls of arm `i` are `nodes[indptr[i]:indptr[i + 1]]`.
         nodes: numbers of distinct calls for one item. Arms that share a number share its cost.
+        prefixes: how many rows, the last ones, are no architectures but beginnings of some, whose
+            candidates can be graded on the way: what is told of them helps, nobody asks for them.
 
     Raises:
         ConfigError: the arrays do not fit together, or there is no arm.
@@ -41,18 +43,20 @@ class Arms:
     kinds: tuple[Kind, ...]
     indptr: Ints
     nodes: Ints
+    prefixes: int = 0
 
     def __post_init__(self) -> None:
-        arms, columns = self.units.shape
-        if not arms:
+        rows, columns = self.units.shape
+        if rows <= self.prefixes:
             raise ConfigError("a search needs at least one architecture", where="arms")
-        if len(self.kinds) != columns or len(self.indptr) != arms + 1:
-            rule = f"{arms} arms of {columns} columns need {columns} kinds and {arms + 1} pointers"
+        if len(self.kinds) != columns or len(self.indptr) != rows + 1:
+            rule = f"{rows} rows of {columns} columns need {columns} kinds and {rows + 1} pointers"
             got = f"got {len(self.kinds)} and {len(self.indptr)}"
             raise ConfigError(f"{rule}; {got}", where="arms")
 
     def __len__(self) -> int:
-        return len(self.units)
+        """Return how many architectures may be tried."""
+        return len(self.units) - self.prefixes
 
     @property
     def calls(self) -> NDArray[np.int64]:
@@ -129,7 +133,8 @@ class Paid:
         import numpy as np
 
         paid = self._row(block).copy()
-        rest, chosen = list(arms), []
+        rest = list(arms)
+        chosen: list[int] = []
         while rest and len(chosen) < count:
             new = [int((~paid[self._arms.nodes_of(arm)]).sum()) for arm in rest]
             at = int(np.argmin(new))
@@ -139,6 +144,17 @@ class Paid:
             chosen.append(rest.pop(at))
             paid[self._arms.nodes_of(chosen[-1])] = True
         return chosen
+
+    def affordable(self, arms: Sequence[int], block: Block, left: int) -> list[int]:
+        """Return the first arms that together newly cost at most `left` calls on a block."""
+        paid = self._row(block).copy()
+        for at, arm in enumerate(arms):
+            nodes = self._arms.nodes_of(arm)
+            left -= int((~paid[nodes]).sum()) * block.size
+            if left < 0:
+                return list(arms[:at])
+            paid[nodes] = True
+        return list(arms)
 
     def together(self, arms: Iterable[int]) -> int:
         """Return the calls that arms cost together on one fresh item."""

@@ -34,11 +34,25 @@ CLEARLY = 1.645
 class Ground(Protocol):
     """What is searched: architectures in rows; `archon.search.Table` is one."""
 
-    columns: tuple[Column, ...]
-    rows: Floats
-    calls: Places
-    indptr: Places
-    nodes: NDArray[np.int32]
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The holes."""
+
+    @property
+    def rows(self) -> Floats:
+        """(architectures, holes): codes, NaN where a hole is absent."""
+
+    @property
+    def calls(self) -> Places:
+        """Of one item at most."""
+
+    @property
+    def indptr(self) -> Places:
+        """The calls of row i are `nodes[indptr[i]:indptr[i + 1]]`."""
+
+    @property
+    def nodes(self) -> NDArray[np.int32]:
+        """Numbers of calls; equal numbers are one call of one item."""
 
     @property
     def node_count(self) -> int:
@@ -164,6 +178,7 @@ class Books:
         self._place: dict[int, int] = {}
         self._arms: list[int] = []
         self._scores = np.full((16, items), np.nan)
+        self._totals = np.zeros((16, 2))  # of each row of scores: how many, and their sum
         self._sums: dict[str, Floats] = {name: np.zeros((16, 3)) for name in AMOUNTS}
         self._seen = np.zeros((16, items), bool)
         self._asked = np.zeros((table.node_count, -(-items // 8)), np.uint8)
@@ -188,7 +203,7 @@ class Books:
         """How many items each of `arms` has a score on."""
         import numpy as np
 
-        return (~np.isnan(self.scores)).sum(1)
+        return self._totals[: len(self._arms), 0].astype(np.int64)
 
     def of(self, arm: int) -> Floats:
         """Return an arm's scores by item; NaN where not measured."""
@@ -216,8 +231,7 @@ class Books:
         import numpy as np
 
         if name == "score":
-            counts = self.counts
-            sums = np.nansum(self.scores, axis=1)
+            counts, sums = self._totals[: len(self._arms)].T
             return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
         if name == "cost_of_pass":
             score = self.values("score")
@@ -287,11 +301,9 @@ class Books:
 
     def values_of(self, name: str, place: int) -> float:
         """Return the mean of an objective for one of `arms`, by its place."""
-        import numpy as np
-
         if name == "score":
-            row = self._scores[place]
-            return float(np.nanmean(row)) if (~np.isnan(row)).any() else float("nan")
+            count, total = self._totals[place]
+            return float(total / count) if count else float("nan")
         if name == "cost_of_pass":
             score = self.values_of("score", place)
             return self.values_of("usd", place) / score if score > 0 else float("nan")
@@ -300,9 +312,7 @@ class Books:
 
     def counts_of(self, place: int) -> int:
         """Return how many items one of `arms` has a score on, by its place."""
-        import numpy as np
-
-        return int((~np.isnan(self._scores[place])).sum())
+        return int(self._totals[place, 0])
 
     def _enter(self, arm: int, start: int, cells: Cells) -> None:
         import numpy as np
@@ -318,6 +328,8 @@ class Books:
         # A judge that gave no verdict may give one when it is asked again.
         again = ~fresh & np.isnan(row)
         row[again] = cells.scores[again]
+        whole = self._scores[place]
+        self._totals[place] = (~np.isnan(whole)).sum(), np.nansum(whole)
         for name, amounts in cells.amounts.items():
             known = amounts[fresh & ~np.isnan(amounts)]
             self._sums[name][place] += (len(known), known.sum(), (known**2).sum())
@@ -333,6 +345,7 @@ class Books:
         if needed <= have:
             return
         self._scores = np.concatenate([self._scores, np.full((have, self.items), np.nan)])
+        self._totals = np.concatenate([self._totals, np.zeros((have, 2))])
         self._seen = np.concatenate([self._seen, np.zeros((have, self.items), bool)])
         self._sums = {
             name: np.concatenate([sums, np.zeros((have, 3))]) for name, sums in self._sums.items()
@@ -344,7 +357,9 @@ class Books:
 
         first = start // 8
         bits = np.unpackbits(self._asked[:, first : -(-stop // 8)], axis=1)
-        return (stop - start) - bits[:, start - 8 * first : stop - 8 * first].sum(1, dtype=np.int64)
+        asked = bits[:, start - 8 * first : stop - 8 * first].sum(1, dtype=np.int64)
+        left: Places = (stop - start) - asked
+        return left
 
     def new_calls(self, arms: Iterable[int], start: int, stop: int) -> Places:
         """Return for each arm how many calls the items would newly cost, at most."""
@@ -367,6 +382,8 @@ class Books:
 
         other = copy.copy(self)
         other._scores = np.where(keep, self._scores, np.nan)
+        known = ~np.isnan(other._scores)
+        other._totals = np.column_stack([known.sum(1), np.nansum(other._scores, axis=1)])
         other._seen = self._seen & keep
         other._place, other._arms = dict(self._place), list(self._arms)
         other.open, other.trials = self.open.copy(), list(self.trials)

@@ -25,13 +25,14 @@ from archon.outcomes import (
 )
 from archon.plain import canonical
 from archon.pool import Mode
-from archon.search.books import AMOUNTS, Books, Cells, Proposal, Standing, Told
+from archon.search.books import Books, Proposal, Standing, Told
 from archon.search.crew import Crew
 from archon.search.files import SearchFile
 from archon.search.finals import Finals, look
 from archon.search.ground import Candidates, tabled
 from archon.search.history import History
 from archon.search.journal import Journal
+from archon.search.measuring import cells_of
 from archon.search.money import Purse
 from archon.search.parts import Parts, cut
 from archon.search.ranking import ranked
@@ -153,7 +154,9 @@ class Conductor:
         if self.folder is not None and self.mode != "off":
             marks = {"searcher": self.about, "seed": search.seed}
             self.journal = Journal(self.folder / "journal.log", self.name, self.books, marks)
-            self.notes += [f"half a line of the journal was kept as {p.name}" for p in self.journal.mended]
+            self.notes += [
+                f"half a line of the journal was kept as {p.name}" for p in self.journal.mended
+            ]
 
     # ---- search
 
@@ -234,7 +237,9 @@ class Conductor:
             for arm in self.books.seeds:
                 made.append(self._row(number + len(made), Proposal(arm, 0, first, "seed")))
             for digest in self.candidates.guests:
-                made.append(TrialRow(self.name, number + len(made), 0, SEARCH, -1, digest, 0, first, "seed"))
+                made.append(
+                    TrialRow(self.name, number + len(made), 0, SEARCH, -1, digest, 0, first, "seed")
+                )
             return made
         for proposal in self.searcher.ask(self.books):
             self._check(proposal)
@@ -263,7 +268,9 @@ class Conductor:
             and 0 <= proposal.start < proposal.stop <= self.books.items
         )
         if not good or not self.books.open[proposal.arm]:
-            raise ConfigError(f"the searcher {self.about} proposed what cannot be tried: {proposal}")
+            raise ConfigError(
+                f"the searcher {self.about} proposed what cannot be tried: {proposal}"
+            )
 
     # ---- telling
 
@@ -297,7 +304,7 @@ class Conductor:
         if row.arm < 0:
             self._guest(told, outcomes)
             return
-        self.books.tell(told, _cells(outcomes))
+        self.books.tell(told, cells_of(outcomes))
 
     def _guest(self, told: Told, outcomes: Sequence[Outcome | None]) -> None:
         from dataclasses import replace
@@ -421,19 +428,6 @@ class Conductor:
             tuple(item.group for item in self.parts.dev.items), self.search.reserve,
             self.history.moments,
         )  # fmt: skip
-
-
-def _cells(outcomes: Sequence[Outcome | None]) -> Cells:
-    """Return outcomes as arrays, NaN where one is missing or unknown."""
-    import numpy as np
-
-    def array(name: str) -> list[float]:
-        values = [None if o is None or o.score is None else getattr(o, name) for o in outcomes]
-        return [float("nan") if value is None else float(value) for value in values]
-
-    amounts = {name: np.array(array(name)) for name in AMOUNTS if name != "usd"}
-    amounts["usd"] = np.array(array("microusd")) / 1e6
-    return Cells(np.array(array("score")), amounts)
 
 
 def _cut_by(rows: Sequence[TrialRow]) -> str:

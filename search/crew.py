@@ -153,9 +153,7 @@ class Crew:
     ) -> Measured:
         """Measure an architecture on items of a part, those left out that are known."""
         known = self.outcomes(part, architecture.digest())
-        ids = [
-            id_ for id_ in part.ids[start:stop] if id_ not in known or known[id_].score is None
-        ]
+        ids = [id_ for id_ in part.ids[start:stop] if id_ not in known or known[id_].score is None]
         if not ids:
             return Measured(())
         if part.name not in self._known:

@@ -21,6 +21,7 @@ from archon.search.ablation import ablations
 from archon.search.baselines import SINGLE, SPENT, at_equal_cost, leading_models, singles
 from archon.search.books import Books, Standing
 from archon.search.claims import LEVEL, Verdict, verdict
+from archon.search.contenders import answers_for, contender, merit_of, named
 from archon.search.crew import Crew
 from archon.search.ground import Candidates
 from archon.search.money import Purse
@@ -28,7 +29,6 @@ from archon.search.parts import FOLDS, Part, Parts, question_tokens
 from archon.search.reserve import MOST, FinalsPlan
 from archon.search.searchers import Searcher
 from archon.search.study import Contender, Finding
-from archon.types import Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,14 +170,16 @@ class Finals:
             if rank == 1:
                 architecture, row, note = await self._ablated(standing)  # type: ignore[assignment]
             entrants.setdefault(
-                architecture.digest(), (architecture, row, f"finalist {rank}" + (f", {note}" if note else ""))
+                architecture.digest(),
+                (architecture, row, f"finalist {rank}" + (f", {note}" if note else "")),
             )
         confirmed = [
             await self._contender(named(architecture), architecture, self.parts.confirm, row, note)
             for architecture, row, note in entrants.values()
         ]
         confirmed = sorted(
-            (c for c in confirmed if c.known), key=lambda c: (-self._merit(c), c.costs["calls"] or 0)
+            (c for c in confirmed if c.known),
+            key=lambda c: (-self._merit(c), c.costs["calls"] or 0),
         )
         if not confirmed:
             return None
@@ -185,7 +187,9 @@ class Finals:
         baselines = await self._tuned((self.parts.confirm,), chosen)
         test = self.parts.test
         self.test = await self.fix(self._tested([chosen, *self.tuned]))
-        winner = await self._contender(chosen.name, chosen.architecture, test, chosen.row, chosen.note)
+        winner = await self._contender(
+            chosen.name, chosen.architecture, test, chosen.row, chosen.note
+        )
         against = [
             await self._contender(name, architecture, test, note=note)
             for name, (architecture, note) in baselines.items()
@@ -205,7 +209,9 @@ class Finals:
             if value is None or (least is not None and contender.mean < least):
                 return -math.inf
             return -value
-        if any((contender.costs.get(limit) or 0) > most for limit, most in self.books.limits.items()):
+        if any(
+            (contender.costs.get(limit) or 0) > most for limit, most in self.books.limits.items()
+        ):
             return -math.inf
         return contender.mean
 
@@ -218,7 +224,7 @@ class Finals:
         if len(self.books.objectives) == 1:
             return [winner]
         merits = np.array(
-            [[_merit_of(c, name) for name in self.books.objectives] for c in confirmed]
+            [[merit_of(c, name) for name in self.books.objectives] for c in confirmed]
         )
         assert self.parts.test is not None
         return [
@@ -249,11 +255,14 @@ class Finals:
         made = {SINGLE: (ranked[0].architecture, ranked[0].name)}
         self.tuned = [ranked[0]]
         leading = {
-            next(c.architecture.models()): _answers(chosen, c) for c in ranked[: self.plan.models]
+            next(c.architecture.models()): answers_for(chosen, c)
+            for c in ranked[: self.plan.models]
         }
         spent = await self._tried(
             at_equal_cost(leading, self.crew.benchmark.answer, question_tokens(self.parts.dev)),
-            parts, ids, most=DEARER * (chosen.costs.get(self.purse.unit) or math.inf),
+            parts,
+            ids,
+            most=DEARER * (chosen.costs.get(self.purse.unit) or math.inf),
         )
         if spent:
             best = max(spent, key=lambda c: c.mean)
@@ -271,7 +280,9 @@ class Finals:
         """Measure baselines on items that choose; what costs too much on the first few is left."""
         found = []
         for name, architecture in architectures.items():
-            some = contender(name, architecture, await self._measured(parts[0], architecture, 0, FEW))
+            some = contender(
+                name, architecture, await self._measured(parts[0], architecture, 0, FEW)
+            )
             if (some.costs.get(self.purse.unit) or 0.0) > most:
                 continue
             outcomes: dict[str, Outcome] = {}
@@ -307,7 +318,8 @@ class Finals:
             outcomes |= {id_: whole[id_] for id_ in held if id_ in whole}
             chosen = contender(
                 named(architecture), architecture,
-                {id_: whole[id_] for id_ in ids if id_ in whole}, leading[0].arm, f"fold {fold + 1}",
+                {id_: whole[id_] for id_ in ids if id_ in whole}, leading[0].arm,
+                f"fold {fold + 1}",
             )  # fmt: skip
             entrants.setdefault(architecture.digest(), chosen)
             for kind, (baseline, _) in (await self._tuned((dev,), chosen, ids)).items():
@@ -354,56 +366,3 @@ async def look(crew: Crew, part: Part, row: TrialRow) -> None:
         count_look(db, crew.digest, part.digest(), crew.study, f"verdict {row.number}")
 
     await crew.session.pool.store.write(write)
-
-
-def contender(
-    name: str,
-    architecture: Architecture,
-    outcomes: Mapping[str, Outcome],
-    row: int | None = None,
-    note: str = "",
-) -> Contender:
-    """Return an architecture with its scores and mean costs."""
-    scored = [outcome for outcome in outcomes.values() if outcome.score is not None]
-
-    def mean(values: Iterable[float | None]) -> float | None:
-        known = list(values)
-        if not known or any(value is None for value in known):
-            return None
-        return sum(value for value in known if value is not None) / len(known)
-
-    costs = {
-        "calls": mean(o.calls for o in scored),
-        "tokens": mean(o.tokens for o in scored),
-        "usd": mean(None if o.microusd is None else o.microusd / 1e6 for o in scored),
-        "flops": mean(o.flops for o in scored),
-        "latency": mean(o.latency for o in scored),
-    }
-    return Contender(
-        name, architecture, row, {id_: o.score for id_, o in outcomes.items()}, costs, note
-    )
-
-
-def named(architecture: Architecture) -> str:
-    """Return a name for tables: its own, or its stages with the digest."""
-    return architecture.name or f"{architecture} {architecture.digest()[:6]}"
-
-
-def _merit_of(contender: Contender, objective: str) -> float:
-    if objective == "score":
-        return contender.mean
-    cost = contender.costs.get("usd" if objective == "cost_of_pass" else objective)
-    if cost is None:
-        return math.nan
-    if objective == "cost_of_pass":
-        return -cost / contender.mean if contender.mean > 0 else math.nan
-    return -cost
-
-
-def _answers(chosen: Contender, single: Contender) -> float:
-    """Return how many answers of a single model cost what the chosen one costs."""
-    for name in ("usd", "calls"):
-        mine, theirs = chosen.costs.get(name), single.costs.get(name)
-        if mine and theirs:
-            return mine / theirs
-    return 1.0

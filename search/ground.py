@@ -37,15 +37,18 @@ SEED_SAMPLES = 5
 
 def tabled(space: Space, seed: int) -> Table:
     """Return a space's table: whole where it can be listed, else a sample by seed."""
-    count: int | None = MOST_ROWS + 1
-    if not any(column.kind == "real" for column in space.columns):
-        count = assignments(space) if isinstance(space, TemplateSpace) else None
-        if count is None:
-            count = sum(1 for _ in itertools.islice(space.walk(), WALKED + 1))
-            count = count if count <= WALKED else MOST_ROWS + 1
-    if count <= MOST_ROWS:
+    if _listable(space):
         return space.table()
     return space.table(sample=SAMPLED, seed=seed)
+
+
+def _listable(space: Space) -> bool:
+    if any(column.kind == "real" for column in space.columns):
+        return False
+    count = assignments(space) if isinstance(space, TemplateSpace) else None
+    if count is not None:
+        return count <= MOST_ROWS
+    return sum(1 for _ in itertools.islice(space.walk(), WALKED + 1)) <= WALKED
 
 
 class Candidates:

@@ -110,6 +110,7 @@ class Journal:
         self._lock.acquire()  # mends the file before it is read
         self._lock.release()
         self._telling = Translation(books.table.columns)
+        self._read, self._there = 0, set[int]()
         try:
             backend = JournalFileBackend(str(path), lock_obj=self._lock)  # type: ignore[arg-type]
             self.study: OptunaStudy = optuna.create_study(
@@ -151,12 +152,12 @@ class Journal:
             guard.release()
 
     def _missing(self, books: Books) -> list[Told]:
-        there = {
-            trial.user_attrs["archon"]["number"]
-            for trial in self.study.get_trials(deepcopy=False)
-            if "archon" in trial.user_attrs
-        }
-        return [told for told in books.trials if told.arm >= 0 and told.number not in there]
+        trials = self.study.get_trials(deepcopy=False)
+        for trial in trials[self._read :]:
+            if "archon" in trial.user_attrs:
+                self._there.add(trial.user_attrs["archon"]["number"])
+        self._read = len(trials)
+        return [t for t in books.trials if t.arm >= 0 and t.number not in self._there]
 
 
 def _about(told: Told) -> Json:

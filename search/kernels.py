@@ -33,6 +33,7 @@ class Levels:
 
     Attributes:
         codes: `[arms, columns + 1]`, the level of each arm.
+        effort: `[arms]`, logarithm of the calls of an item, from 0 for the fewest to 1.
     """
 
     def __init__(self, arms: Arms) -> None:
@@ -41,6 +42,7 @@ class Levels:
         effort = np.log(np.maximum(arms.calls, 1))
         span = effort.max() - effort.min()
         effort = (effort - effort.min()) / (span or 1.0)
+        self.effort: Floats = effort
         columns = [*arms.units.T, effort]
         self._kinds: tuple[Kind, ...] = (*arms.kinds, "real")
         split = [_levels(column) for column in columns]

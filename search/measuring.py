@@ -20,10 +20,11 @@ from archon.item_work import ItemWork, Worked
 from archon.measured import MOST_FAILED
 from archon.outcomes import Outcome
 from archon.pool import Mode
+from archon.search.books import AMOUNTS, Cells
 from archon.session import Session
 from archon.types import Json
 
-__all__ = ["Job", "Measured", "job_of", "measure"]
+__all__ = ["Job", "Measured", "cells_of", "job_of", "measure"]
 
 
 @dataclass(frozen=True)
@@ -173,3 +174,16 @@ def job_of(
 ) -> Job:
     """Return the job of an architecture on items of a benchmark."""
     return Job(architecture.dump(), benchmark.name, split, tuple(ids), **rest)
+
+
+def cells_of(outcomes: Sequence[Outcome | None]) -> Cells:
+    """Return outcomes as arrays, NaN where one is missing or unknown."""
+    import numpy as np
+
+    def array(name: str) -> list[float]:
+        values = [None if o is None or o.score is None else getattr(o, name) for o in outcomes]
+        return [float("nan") if value is None else float(value) for value in values]
+
+    amounts = {name: np.array(array(name)) for name in AMOUNTS if name != "usd"}
+    amounts["usd"] = np.array(array("microusd")) / 1e6
+    return Cells(np.array(array("score")), amounts)

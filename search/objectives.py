@@ -24,10 +24,11 @@ def undominated(merits: Floats) -> NDArray[np.bool_]:
     """
     import numpy as np
 
-    good = ~np.isnan(merits).any(1)
+    known = ~np.isnan(merits).any(axis=1)
+    good: NDArray[np.bool_] = np.array(known, bool)
     for row in np.flatnonzero(good):
         better = (merits >= merits[row]).all(1) & (merits > merits[row]).any(1)
-        good[row] = not (better & ~np.isnan(merits).any(1)).any()
+        good[row] = not (better & known).any()
     return good
 
 
@@ -57,7 +58,7 @@ def hypervolume(merits: Floats, reference: Sequence[float]) -> float:
     """
     import numpy as np
 
-    kept = merits[~np.isnan(merits).any(1)] - np.asarray(reference, float)
+    kept = merits[~np.isnan(merits).any(axis=1)] - np.asarray(reference, float)
     return _volume(kept[(kept > 0).all(1)])
 
 

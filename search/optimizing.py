@@ -6,7 +6,9 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from archon import benchmarks
 from archon.base import Architecture, Benchmark
@@ -24,6 +26,8 @@ from archon.search.trial import Trial
 from archon.session import Session, as_budget, default_session
 
 __all__ = ["Searchable", "aoptimize", "optimize"]
+
+M = TypeVar("M", bound=BaseModel)
 
 Searchable = SearchFile | Space | Callable[[Trial], Architecture] | str | Path
 """A search file or its name, a space, or a function of a trial that returns an architecture."""
@@ -86,7 +90,7 @@ async def aoptimize(
         search = search.model_copy(update={"budget": as_budget(budget)})
     given = search.searcher
     if isinstance(searcher, str):
-        given = given.model_validate({"name": searcher})
+        given = _valid(type(given), {"name": searcher})
     if searcher is not None and not isinstance(searcher, str):
         engine, about = searcher, _about(searcher)
     else:
@@ -114,12 +118,27 @@ def _search(
         if not changes:
             return space
         kept = {field: getattr(space, field) for field in SearchFile.model_fields}
-        return SearchFile.model_validate(kept | changes)
+        return _valid(SearchFile, kept | changes)
     if named is None:
         raise ConfigError("optimize needs a benchmark")
     if not isinstance(space, Space):
         space = FunctionSpace(space)
-    return SearchFile.model_validate({"space": space, "benchmark": named, **settings})
+    return _valid(SearchFile, {"space": space, "benchmark": named, **settings})
+
+
+def _valid(model: type[M], data: dict[str, Any]) -> M:
+    """Return a part of a search file made of Python values.
+
+    Raises:
+        ConfigError: naming the first setting that is wrong.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(map(str, first["loc"]))
+        said = str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigError(f"{path}: {said}") from None
 
 
 def _benchmark(search: SearchFile, given: Benchmark | str | None) -> Benchmark:

@@ -79,7 +79,7 @@ class Parts:
         """The items of the printed score."""
         return self.dev if self.test is None else self.test
 
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> dict[PartName, int]:
         """Return how many items each part has."""
         return {
             part.name: len(part) for part in (self.dev, self.confirm, self.test) if part is not None

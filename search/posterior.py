@@ -70,7 +70,8 @@ def distances(units: Floats, others: Floats, kinds: NDArray[np.bool_]) -> Floats
         gone, missing = np.isnan(a), np.isnan(b)
         gap = np.where(gone & missing, 0.0, np.where(gone | missing, 1.0, gap))
         total += gap
-    return total / max(1, units.shape[1])
+    mean: Floats = total / max(1, units.shape[1])
+    return mean
 
 
 def _chosen(books: Books, merit: Floats) -> Places:
@@ -182,7 +183,11 @@ def standings(books: Books) -> list[Standing]:
     import numpy as np
 
     found = fit(books)
-    margin = MARGIN if books.objectives[0] == "score" else 0.01 * float(np.abs(found.mean).max(initial=0))
+    margin = (
+        MARGIN
+        if books.objectives[0] == "score"
+        else 0.01 * float(np.abs(found.mean).max(initial=0))
+    )
     chances = found.chances(margin) if len(found.arms) else np.zeros(0)
     order = np.lexsort((found.arms, -found.mean))
     return [

@@ -202,17 +202,13 @@ class Race:
         if block is None:
             self._waiting.clear()
             return []
-        first, self._waiting = (
-            self._waiting[: self.plan.width],
-            self._waiting[self.plan.width :],
-        )
-        asks = []
-        for arm in first:
-            if self.paid.calls + self.paid.new(arm, block) > self._open:
-                self._waiting.clear()
-                break
-            asks.append(Ask(arm, block))
-        return self._taken(block, asks)
+        first = self._waiting[: self.plan.width]
+        able = self.paid.affordable(first, block, self._open - self.paid.calls)
+        if not able and not len(self.measured):
+            able = [int(self.arms.calls.argmin())]  # something must be known; this one is paid for
+        # What does not fit is left out, and so is everything after it.
+        self._waiting = self._waiting[self.plan.width :] if able == first else []
+        return self._taken(block, [Ask(arm, block) for arm in able])
 
     def _round(self) -> list[Ask]:
         import numpy as np
@@ -221,7 +217,7 @@ class Race:
         block = self._fresh() or self._old()
         posterior = self.believe()
         self.path.append((self.paid.calls, selecting.recommended(posterior)[0]))
-        seen = np.unique(posterior.arms)
+        seen = np.unique(posterior.arms[posterior.arms < len(self.arms)])
         race = racing.field(self.arms, posterior, seen, self.plan.front, self._chance)
         chosen = acquiring.plausible_winners(
             race, self.paid, self.measured, block, self.plan.width, left
@@ -242,7 +238,7 @@ class Race:
         import numpy as np
 
         posterior = self.believe()
-        seen = np.unique(posterior.arms)
+        seen = np.unique(posterior.arms[posterior.arms < len(self.arms)])
         race = racing.field(self.arms, posterior, seen, self.plan.front, self._chance)
         if self.plan.front:
             self._finalists = selecting.recommended_front(posterior, self.arms)

@@ -178,7 +178,8 @@ class _Board:
         place = {int(row): number for number, row in enumerate(rows)}
         whole = [
             told for told in books.trials
-            if told.state == "done" and told.arm in place and books.some(told.arm, told.start, told.stop)
+            if told.state == "done" and told.arm in place
+            and books.some(told.arm, told.start, told.stop)
         ]  # fmt: skip
         paid, blocks = Paid(arms), dict.fromkeys(_block(told) for told in whole)
         for told in whole:
@@ -209,7 +210,9 @@ class _Board:
     def marked(self, mark: int) -> tuple[int, float]:
         """Return what tells apart the trials up to a mark."""
         told = self.whole[:mark]
-        return (told[-1].number, sum(float(self.scores(t).sum()) for t in told)) if told else (0, 0.0)
+        return (
+            (told[-1].number, sum(float(self.scores(t).sum()) for t in told)) if told else (0, 0.0)
+        )
 
     def proposals(self, arms: Sequence[int], block: Block) -> list[Proposal]:
         """Return arms on a block as proposals."""

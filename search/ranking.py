@@ -20,9 +20,7 @@ from archon.types import Json
 __all__ = ["ranked"]
 
 
-async def ranked(
-    search: SearchFile, crew: Crew, parts: Parts, ledgers: Sequence[Ledger]
-) -> Space:
+async def ranked(search: SearchFile, crew: Crew, parts: Parts, ledgers: Sequence[Ledger]) -> Space:
     """Return the search's space with its groups in the order of their power.
 
     Raises:
@@ -68,7 +66,9 @@ def _architecture(
     if member not in models:
         raise ConfigError(f"power_ranking: {member!r} is no model of the space")
     if how.role == "generate":
-        return parse({"models": {member: models[member]}, "stages": [{"generate": {"model": member}}]})
+        return parse(
+            {"models": {member: models[member]}, "stages": [{"generate": {"model": member}}]}
+        )
     writer = str(best[0]) if best else member
     stages = [{"generate": {"model": writer, "samples": how.of}}, {"fuse": {"model": member}}]
     return parse({"models": {m: models[m] for m in {writer, member}}, "stages": stages})

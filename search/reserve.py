@@ -90,10 +90,14 @@ class Reserve:
         if parts.confirm is None:
             return ablation + len(parts.dev) * self._together([*alone, *spent]) / mean
         dearest = max(spent, key=lambda a: self._together([a]), default=finalists[0])
-        return ablation + (
-            plan.confirm * self._together([*finalists, *alone, *spent])
-            + plan.test * self._together([finalists[0], *alone[:1], dearest])
-        ) / mean
+        return (
+            ablation
+            + (
+                plan.confirm * self._together([*finalists, *alone, *spent])
+                + plan.test * self._together([finalists[0], *alone[:1], dearest])
+            )
+            / mean
+        )
 
     def _together(self, architectures: Iterable[Architecture], unit: str = "") -> float:
         """Return what the calls of an item cost that some architectures need, none twice."""

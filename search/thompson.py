@@ -9,10 +9,18 @@ count, so that siblings of what was measured are nearly free.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from archon.search.books import Books, Proposal, Standing
 from archon.search.posterior import fit, standings
 from archon.search.searchers import more_items
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Places = NDArray[np.int64]
 
 __all__ = ["Thompson"]
 
@@ -55,7 +63,7 @@ class Thompson:
                         seed=books.chance("race draws"))  # fmt: skip
         return self._proposals(books, self._winners(books, posterior.arms, posterior.draws, free))
 
-    def _winners(self, books: Books, arms, draws, free) -> list[int]:  # type: ignore[no-untyped-def]
+    def _winners(self, books: Books, arms: Places, draws: Floats, free: Places) -> list[int]:
         """Return the arms that draws find best, by how often for each new call."""
         import numpy as np
 
@@ -65,9 +73,7 @@ class Thompson:
         best = np.where(allowed, draws, -np.inf).argmax(1)
         wins = np.bincount(best, minlength=len(arms)).astype(float)
         places = np.flatnonzero(wins)
-        cost = np.array(
-            [max(1, self._cost(books, int(arms[place]))) for place in places], float
-        )
+        cost = np.array([max(1, self._cost(books, int(arms[place]))) for place in places], float)
         worth = wins[places] / cost**self.price
         order = places[np.argsort(-worth, kind="stable")]
         return [int(arms[place]) for place in order[: books.batch]]

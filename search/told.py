@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from archon.search.books import Books, Told
 from archon.search.holes import Column
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ABSENT", "Translation", "broken_limits", "directions"]
 
+Direction = Literal["maximize", "minimize"]
 ABSENT = "absent"
 """The level of a hole that is not reached; code -1 of one with an order."""
 
 
-def directions(objectives: Sequence[str]) -> list[str]:
+def directions(objectives: Sequence[str]) -> list[Direction]:
     """Return Optuna's directions: the score is maximised, costs are minimised."""
     return ["maximize" if name == "score" else "minimize" for name in objectives]
 

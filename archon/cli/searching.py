@@ -44,9 +44,7 @@ def search(
     option: common.Options = None,
     level: common.Level = None,
     budget: common.Budgeted = None,
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="Architectures to try at most.")
-    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Architectures to try at most.")] = None,
     searcher: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who proposes, such as race, tpe or random.")
     ] = None,

@@ -1,4 +1,4 @@
-"""A study on the command line: live progress, what it found, and the best architecture as a file."""
+"""A study on the command line: live progress, what it found, the best one as a file."""
 
 from __future__ import annotations
 
@@ -174,7 +174,9 @@ def _print(found: Study) -> None:
 
 def _found(found: Finding, out: Any) -> None:
     table = common.table("", "architecture", "items", "score", "95 %", "calls", "dollars", left=2)
-    front = [c for c in found.front if c.architecture.digest() != found.winner.architecture.digest()]
+    front = [
+        c for c in found.front if c.architecture.digest() != found.winner.architecture.digest()
+    ]
     for kind, one in [("winner", found.winner), *(("front", c) for c in front)]:
         table.add_row(kind, *_cells(one, one.name))
     for one in found.baselines:
@@ -182,7 +184,9 @@ def _found(found: Finding, out: Any) -> None:
     out.print(table)
     typer.echo(found.verdict["said"])
     how = "by folds" if found.stage == "crossed" else "on test items that took no part in choosing"
-    typer.echo(f"scores are {how}; these items were looked at {found.looks} times on this benchmark")
+    typer.echo(
+        f"scores are {how}; these items were looked at {found.looks} times on this benchmark"
+    )
     if found.winner.note:
         typer.echo(f"winner: {found.winner.note}")
 

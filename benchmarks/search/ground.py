@@ -52,7 +52,7 @@ class Ground:
             self._starts[split] = total
             total += size
         # The seed of a list cannot meet that of a task or a population.
-        self.outcomes = record(Task.draw(task), total, [task, draw]).outcomes
+        self.outcomes = record(Task.draw(task), total, [task, draw])
 
     def evaluate(self, arm: int, block: Block) -> Floats:
         """Return 1 for each item of a block that an arm has right, else 0."""

@@ -33,7 +33,10 @@ WIDTHS = (2, 4, 6, 8)
 CHECKS = ("none", "verifier", "unit_tests")
 
 GENERATORS = tuple(
-    (models, samples) for models in range(1, 11) for samples in range(1, 6) if models * samples <= 24
+    (models, samples)
+    for models in range(1, 11)
+    for samples in range(1, 6)
+    if models * samples <= 24
 )
 FUSIONS = tuple(widths for depth in (1, 2, 3) for widths in product(WIDTHS, repeat=depth))
 

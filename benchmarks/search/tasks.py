@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from archon.benchmarks.search.space import CHECKS, FUSIONS, GENERATORS, SHAPE, WIDTHS
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Bits = NDArray[np.bool_]
 
-__all__ = ["POPULATION", "Recording", "Task", "record", "truth"]
+__all__ = ["POPULATION", "Task", "record", "truth"]
 
-POPULATION = 20_000
+POPULATION = 8_000
 """Items over which the truth is a mean."""
 
 _KEPT = 5
 """Candidates that a ranker hands on."""
 
-_CHUNK = 2_000
+_CHUNK = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,33 +79,20 @@ class Task:
         )
 
 
-class Recording(NamedTuple):
-    """What a pool holds on some items of a task.
+def record(task: Task, items: int, seed: int | list[int]) -> Bits:
+    """Return whether each architecture is right on fresh items, `[architectures, items]`.
 
-    Attributes:
-        outcomes: whether each architecture is right, `[architectures, items]`.
-        fused: whether each fuser is right on each prefix of the space, `[ways to generate, ways
-            to fuse before it (0, 1 or 2 layers), fusers, items]`.
+    Equal arguments give equal outcomes.
     """
-
-    outcomes: Bits
-    fused: Bits
-
-
-def record(task: Task, items: int, seed: int | list[int], draws: int = 1) -> Recording:
-    """Return what a full pool of fresh items holds; equal arguments give equal outputs."""
     import numpy as np
 
-    outcomes = np.empty((*SHAPE, items), np.uint8)
-    fused = np.empty((SHAPE[0], len(_PREFIXES), max(WIDTHS), items), np.bool_)
+    outcomes = np.empty((*SHAPE, items), np.bool_)
     pool = _Pool(task, items, np.random.default_rng(seed))
     for way, generators in enumerate(GENERATORS):
-        for number, last, made in pool.prefixes(generators):
-            fused[way, number] = made.T
+        for number, made in pool.prefixes(generators):
             for fusion, check, chances in pool.answers(number, made):
-                right = pool.coins(draws) < chances[:, None]
-                outcomes[way, fusion, check] = right.sum(axis=1)
-    return Recording(outcomes.reshape(-1, items), fused)
+                outcomes[way, fusion, check] = pool.coins(1)[:, 0] < chances
+    return outcomes.reshape(-1, items)
 
 
 def truth(task: Task, seed: int, items: int = POPULATION) -> NDArray[np.float64]:
@@ -117,7 +104,7 @@ def truth(task: Task, seed: int, items: int = POPULATION) -> NDArray[np.float64]
         size = min(_CHUNK, items - start)
         pool = _Pool(task, size, np.random.default_rng([seed, start]))
         for way, generators in enumerate(GENERATORS):
-            for number, last, made in pool.prefixes(generators):
+            for number, made in pool.prefixes(generators):
                 for fusion, check, chances in pool.answers(number, made):
                     total[way, fusion, check] += chances.sum(dtype=np.float64)
     return total.ravel() / items
@@ -140,15 +127,16 @@ class _Pool:
         knows = self.normals(len(task.abilities)) * 0.8
         self.needed = task.needed + 0.18 * self.normals(1)[:, 0]
         program = self.coins(1) < task.programs
-        self.checks = {
+        self.checks: dict[int, tuple[Any, Any]] = {
             1: (0.9, 0.45),
             2: (np.where(program, 0.95, 0.8), np.where(program, 0.15, 0.75)),
         }
         right = _logistic(task.abilities + knows - hardness)
         samples = max(s for _, s in GENERATORS)
-        self.generated = self.coins(right.size * samples // items).reshape(
-            items, -1, samples
-        ) < right[:, :, None]
+        self.generated = (
+            self.coins(right.size * samples // items).reshape(items, -1, samples)
+            < right[:, :, None]
+        )
 
     def coins(self, width: int) -> Floats:
         import numpy as np
@@ -160,7 +148,7 @@ class _Pool:
 
         return self.chance.standard_normal((self.items, width), dtype=np.float32)
 
-    def prefixes(self, generators: tuple[int, int]) -> Iterator[tuple[int, Any, Bits]]:
+    def prefixes(self, generators: tuple[int, int]) -> Iterator[tuple[int, Bits]]:
         """Yield what all fusers make of each prefix that these generators start."""
         models, samples = generators
         made: dict[tuple[int, ...], Bits] = {}
@@ -170,7 +158,7 @@ class _Pool:
             else:
                 before = self.generated[:, :models, :samples].reshape(self.items, -1)
             made[widths] = self.fuse(before)
-            yield number, widths, made[widths]
+            yield number, made[widths]
 
     def share(self, candidates: Bits) -> Floats:
         """Return the share of right ones among the candidates that a ranker keeps."""
@@ -180,7 +168,8 @@ class _Pool:
             noise = self.normals(candidates.shape[1]) * np.float32(self.task.ranking_noise)
             best = np.argpartition(-(noise + candidates), _KEPT, axis=1)[:, :_KEPT]
             candidates = np.take_along_axis(candidates, best, axis=1)
-        return candidates.mean(axis=1, dtype=np.float32)
+        weights = np.full(candidates.shape[1], 1 / candidates.shape[1], np.float32)
+        return np.asarray(candidates.astype(np.float32) @ weights)
 
     def even(self, share: Floats) -> Floats:
         """Return the logit of a fusion by a fuser of skill zero."""
@@ -212,9 +201,12 @@ class _Pool:
         import numpy as np
 
         hit, false_alarm = self.checks[check]
-        keep = self.coins(candidates.shape[1]) < np.where(candidates, hit, false_alarm)
-        keep[~keep.any(axis=1)] = True
-        return ((candidates & keep).sum(axis=1) / keep.sum(axis=1)).astype(np.float32)
+        seems = self.coins(candidates.shape[1]) < np.where(candidates, hit, false_alarm)
+        right, kept = candidates.astype(np.float32), seems.astype(np.float32)
+        ones = np.ones(candidates.shape[1], np.float32)
+        total = kept @ ones
+        passed = np.einsum("ij,ij->i", right, kept) / np.maximum(total, 1)
+        return np.asarray(np.where(total > 0, passed, right @ ones / len(ones)), np.float32)
 
 
 def _logistic(x: Floats) -> Floats:

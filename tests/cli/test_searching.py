@@ -105,10 +105,9 @@ def test_one_is_drawn(archon: Archon) -> None:
     assert "--sample 1" in archon("search", "mine.yaml", "--count", "--svg", "x", code=2).stderr
 
 
-def test_what_this_version_does_not_do_is_said(archon: Archon) -> None:
-    for arguments in ((), ("--count", "--sample", "1")):
-        said = archon("search", "mine.yaml", *arguments, code=2).stderr
-        assert "say --count, or --sample N: this version counts and samples spaces" in said
+def test_two_questions_at_once(archon: Archon) -> None:
+    said = archon("search", "mine.yaml", "--count", "--sample", "1", code=2).stderr
+    assert "--count and --sample are two questions: ask one of them" in said
 
 
 @pytest.mark.parametrize(

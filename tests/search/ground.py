@@ -68,9 +68,7 @@ class Toy(Benchmark):
     about = "for tests"
     answer = "number"
 
-    def __init__(
-        self, dev: int = 32, test: int = 30, scores: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, dev: int = 32, test: int = 30, scores: dict[str, Any] | None = None) -> None:
         self.sizes: dict[str, int] = {"dev": dev, "test": test}
         self.scores = scores or {}
 

@@ -25,8 +25,7 @@ import scipy.stats  # noqa: F401
 
 import archon.executor  # noqa: F401
 from archon import crashing, limits, outcomes, runs  # noqa: F401
-from archon.search import optimize
-from archon.search import conducting, crew  # noqa: F401
+from archon.search import conducting, crew, optimize  # noqa: F401
 
 STUCK = 120.0
 
@@ -36,7 +35,7 @@ def work(job: dict[str, Any], crash: str) -> None:
     limits.BACKOFF = (0.005, 0.05)
     os.environ["ARCHON_CRASH"] = crash
     importlib.reload(crashing)
-    crew.crash_point = crashing.crash_point
+    crew.crash_point = crashing.crash_point  # type: ignore[attr-defined]
     search = ground.search_file(**job["file"])
     with ground.session(Path(job["path"]), latency=job.get("latency", 0.0)) as session:
         found = optimize(search, ground.Toy(), name="kills", session=session)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from archon import optimize
+from archon.base import Scored
 from archon.errors import BudgetRefused, ConfigError, RunError
 from archon.model import Price
 from archon.search import Books, Proposal, Standing, Study
@@ -33,8 +34,10 @@ def _study(path: Path | None, bench: Toy | None = None, **changes: Any) -> Study
 
 
 def test_the_same_seed_gives_the_same_study_and_going_on_changes_nothing(tmp_path: Path) -> None:
-    first = _study(tmp_path / "a" / "pool.db" if (tmp_path / "a").mkdir() is None else None)
-    second = _study(tmp_path / "b" / "pool.db" if (tmp_path / "b").mkdir() is None else None)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first = _study(tmp_path / "a" / "pool.db")
+    second = _study(tmp_path / "b" / "pool.db")
     assert first.to_json(times=False) == second.to_json(times=False)
     again = _study(tmp_path / "a" / "pool.db")
     assert again.to_json(times=False) == first.to_json(times=False)
@@ -73,20 +76,20 @@ def test_calls_are_shared_and_counted(tmp_path: Path) -> None:
     assert max(int(study.books.table.calls[t.arm]) for t in study.trials) <= 5
 
 
-@pytest.mark.parametrize("engine", ["race", "tpe"])
+@pytest.mark.parametrize("engine", [pytest.param("race", marks=pytest.mark.slow), "tpe"])
 def test_a_dollar_budget_is_kept_and_used(tmp_path: Path, engine: str) -> None:
     # 320 architectures over 16 temperatures share few calls: ideas outlast the money.
     wide = "!choice [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]"
-    with session(tmp_path / "pool.db", price=Price(input=30, output=60)) as opened:
+    with session(tmp_path / "pool.db", price=Price(input=1, output=150)) as opened:
         study = optimize(
             search_file(
                 temperature=wide, searcher=engine, items="{dev: 24, confirm: 24, test: 40}",
-                seeds="[]", budget="{usd: 0.5}",
+                seeds="[]", budget="{usd: 0.4}",
             ),
             Toy(48, 40), session=opened,
         )  # fmt: skip
     assert study.spent.usd is not None
-    assert 0.45 <= study.spent.usd <= 0.5
+    assert 0.9 * 0.4 <= study.spent.usd <= 0.4
     assert study.ended == "budget of usd"
     assert study.found is not None
     assert study.found.cut_short == ""
@@ -95,43 +98,54 @@ def test_a_dollar_budget_is_kept_and_used(tmp_path: Path, engine: str) -> None:
 
 
 def test_the_reserve_is_not_eaten_by_the_search(tmp_path: Path) -> None:
-    study = _study(tmp_path / "pool.db", trials="null", budget="{calls: 160}", reserve="0.5")
+    # All 12 architectures need 10 calls of each of 16 dev items; confirm and test need far more.
+    study = _study(
+        tmp_path / "pool.db", trials="null", searcher="grid", budget="{calls: 200}", reserve="0.5"
+    )
     assert study.ended == "budget of calls"
-    assert study.spent.calls <= 160
+    assert study.spent.calls <= 200
     db = sqlite3.connect(tmp_path / "pool.db")
-    # The search may have more than its half, by what confirm and test do not need; so the least
-    # that they need is what it must have left: 16 confirm items with two finalists.
     [(searched,)] = db.execute("SELECT calls FROM scopes WHERE name = 'toy/search'").fetchall()
-    assert searched <= 160 - 32
+    assert 90 <= searched <= 100
     assert study.found is not None
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, "good", None, 7])
+BAD = [math.nan, "good", None, pytest.param(math.inf, marks=pytest.mark.slow),
+       pytest.param(7, marks=pytest.mark.slow)]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD)
 def test_a_bad_score_fails_the_trial_and_not_the_study(tmp_path: Path, bad: Any) -> None:
-    scores = {f"dev-{i}": bad for i in range(32)}
-    good = Toy()
-    first = good.items("dev")[0].task.id
-
     class Sometimes(Toy):
-        async def score(self, item: Any, text: Any, ctx: Any) -> Any:
-            if item.task.id == first and "poor" in str(ctx):
-                return None
-            return await super().score(item, text, ctx)
+        """Gives the bad score where the poor model's answer to an item is wrong."""
 
-    with pytest.raises(RunError, match="all .* trials failed"):
-        _study(tmp_path / "pool.db", Sometimes(scores=scores), trials="null")
-    one = _study(tmp_path / "one.db", Toy(scores={first: bad}), trials="null", name="one",
-                 searcher="{name: grid, items: 8}")  # fmt: skip
-    failed = [told for told in one.trials if told.state == "failed"]
-    if failed:  # the item is among the first eight of dev, or it is not
-        assert str(bad) in failed[0].reason or "no score" in failed[0].reason
-        assert not one.books.open[failed[0].arm]
+        async def score(self, item: Any, text: Any, ctx: Any) -> Any:
+            scored = await super().score(item, text, ctx)
+            return scored if scored.value else Scored(bad, "as the test says")
+
+    # Eight items of each of the first four architectures: only a flawless one gets through.
+    study = _study(tmp_path / "pool.db", Sometimes(), searcher="{name: grid, items: 8}")
+    failed = [told for told in study.trials if told.state == "failed"]
+    assert len(failed) >= 2
+    assert len(study.trials) >= 4
+    for told in failed:
+        assert repr(bad) in told.reason if bad is not None else "no score" in told.reason
+        assert not study.books.open[told.arm]
+    assert {told.values for told in study.trials if told.state == "done"} <= {(1.0,)}
+
+
+def test_a_study_in_which_all_fails_gives_up(tmp_path: Path) -> None:
+    scores = {f"dev-{i}": math.nan for i in range(32)}
+    with pytest.raises(RunError, match="all 5 trials failed; the last one: the scorer gave nan"):
+        _study(tmp_path / "pool.db", Toy(scores=scores), trials="null", concurrency="{trials: 5}")
 
 
 def test_a_study_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     _study(path)
-    with pytest.raises(ConfigError, match=r"begun with searcher\.name \"random\", now it is \"tpe\""):
+    with pytest.raises(
+        ConfigError, match=r"begun with searcher\.name \"random\", now it is \"tpe\""
+    ):
         _study(path, searcher="{name: tpe}")
     with pytest.raises(ConfigError, match="begun with seed 0, now it is 5"):
         _study(path, seed="5")

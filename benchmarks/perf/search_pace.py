@@ -1,0 +1,72 @@
+"""How long a searcher thinks and a study remembers, over thousands of trials.
+
+    python -m archon.benchmarks.perf.search_pace --trials 10000 --searcher tpe
+
+Asks and tells as a study does: the searcher's round shared out over its proposals, the books, and
+Optuna's journal on disk. Scores are made up; nothing is asked of any model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from archon.search import read_search
+from archon.search.books import Books, Cells, Told
+from archon.search.journal import Journal
+from archon.search.searchers import searcher_of
+
+__all__ = ["main", "pace"]
+
+
+def pace(searcher: str, trials: int, items: int = 64) -> dict[str, float]:
+    """Return median and 99th percentile of milliseconds for each trial, and the last hundred's."""
+    table = read_search("nano").space.table()
+    chance = np.random.default_rng(0)
+    skill = 0.3 + 0.5 * np.nan_to_num(table.units(), nan=0.5).mean(1)
+    books, engine = Books(table, items * 64, seed=1, batch=4), searcher_of(searcher, {})
+    took: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder, "journal.log"), "pace", books, {})
+        while len(books.trials) < trials:
+            began = time.perf_counter()
+            asked = list(engine.ask(books))
+            if not asked:
+                break
+            for proposal in asked:
+                size = proposal.stop - proposal.start
+                scores = (chance.random(size) < skill[proposal.arm]).astype(float)
+                told = Told(
+                    len(books.trials), books.round, proposal.arm, proposal.start, proposal.stop,
+                    "done",
+                )  # fmt: skip
+                books.tell(told, Cells(scores))
+            journal.write(books)
+            books.round += 1
+            took += [1000 * (time.perf_counter() - began) / len(asked)] * len(asked)
+    return {
+        "trials": len(took),
+        "median_ms": float(np.median(took)),
+        "p99_ms": float(np.percentile(took, 99)),
+        "last_hundred_median_ms": float(np.median(took[-100:])),
+    }
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--searcher", default="tpe")
+    options = parser.parse_args()
+    found = pace(options.searcher, options.trials)
+    sys.stdout.write(json.dumps({"searcher": options.searcher, **found}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from archon.errors import ConfigError
+from archon.search.arms import Arms
+from archon.search.pareto import front, hypervolume
+from archon.search.race import Ask, Plan, Race, hunt
+from archon.search.racing import best_within
+from archon.search.selecting import beats
+from tests.search.spaces import Coins, grid
+
+SIZES = {"dev": 200, "confirm": 60, "test": 100}
+
+
+def arena(seed: int = 0, arms: Arms | None = None) -> Coins:
+    arms = arms or grid()
+    chances = 0.3 + 0.3 * arms.units[:, 0] + 0.2 * (1 - arms.units[:, 2])
+    return Coins(arms, chances, SIZES, seed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("calls", [200, 500])
+@pytest.mark.parametrize("front", [False, True])
+def test_no_race_pays_more_than_its_calls(calls: int, front: bool) -> None:
+    for seed in range(2):
+        assert hunt(arena(seed), Plan(calls, seed=seed, front=front)).paid <= calls
+
+
+@pytest.mark.parametrize("calls", [2_000, 6_000])
+def test_a_race_finds_a_good_arm_within_its_calls(calls: int) -> None:
+    regrets = []
+    for seed in range(3):
+        ground = arena(seed)
+        found = hunt(ground, Plan(calls, seed=seed))
+        assert found.paid <= calls
+        assert found.alone >= found.paid
+        regrets.append(ground.chances.max() - ground.chances[found.arm])
+    assert np.mean(regrets) < (0.12 if calls < 3_000 else 0.06)
+
+
+def test_the_same_seed_gives_the_same_race() -> None:
+    first, second = hunt(arena(), Plan(1_500, seed=3)), hunt(arena(), Plan(1_500, seed=3))
+    assert first.path == second.path
+    assert first.arm == second.arm
+    assert first.path != hunt(arena(), Plan(1_500, seed=4)).path
+
+
+def test_nothing_is_asked_twice_and_items_are_shared() -> None:
+    ground = arena()
+    race = Race(ground.arms, ground.sizes, Plan(4_000))
+    asked = []
+    while asks := race.ask():
+        blocks = {ask.block for ask in asks}
+        assert len(blocks) == 1
+        asked += asks
+        for ask in asks:
+            race.tell(ask, ground.evaluate(*ask))
+    assert len(asked) == len(set(asked))
+    assert sum(ask.block.split == "test" for ask in asked) == 1
+
+
+def test_test_scores_take_part_in_no_choice() -> None:
+    class Lying(Coins):
+        def evaluate(self, arm: int, block):  # type: ignore[no-untyped-def]
+            scores = super().evaluate(arm, block)
+            return 1 - scores if block.split == "test" else scores
+
+    honest = arena()
+    lying = Lying(honest.arms, honest.chances, SIZES, 0)  # type: ignore[arg-type]
+    one, other = hunt(honest, Plan(1_500)), hunt(lying, Plan(1_500))
+    assert one.arm == other.arm
+    assert one.believed == other.believed
+    assert one.score == pytest.approx(1 - other.score)
+
+
+def test_seeds_are_measured_first() -> None:
+    ground = arena()
+    race = Race(ground.arms, ground.sizes, Plan(10_000), seeds=[5, 17])
+    assert [ask.arm for ask in race.ask()][:2] == [5, 17]
+
+
+def test_a_front_holds_cheap_and_good_arms() -> None:
+    ground = arena()
+    found = hunt(ground, Plan(4_000, front=True))
+    calls = ground.arms.calls
+    worst = (0.0, float(calls.max()))
+    best = front(ground.chances, calls)
+    whole = hypervolume(ground.chances[best], calls[best], worst)
+    got = hypervolume(ground.chances[found.front], calls[found.front], worst)
+    assert got > 0.85 * whole
+    assert (np.diff(calls[found.front]) > 0).all()
+
+
+def test_what_is_told_of_a_prefix_helps_and_nobody_asks_for_it() -> None:
+    """Rows 9 to 11 are prefixes: the first setting alone, the second absent."""
+    whole = grid((3, 3))
+    units = np.vstack([whole.units, [[place, np.nan] for place in (0.0, 0.5, 1.0)]])
+    more = np.arange(1, 4) + whole.indptr[-1]
+    nodes = np.concatenate([whole.nodes, [0, 0, 0]])
+    arms = Arms(units, whole.kinds, np.concatenate([whole.indptr, more]), nodes, prefixes=3)
+    race = Race(arms, SIZES, Plan(3_000, starts=4))  # type: ignore[arg-type]
+    asked = []
+    while asks := race.ask():
+        asked += [ask.arm for ask in asks]
+        for ask in asks:
+            race.tell(ask, np.full(ask.block.size, 0.5))
+            if ask.block.split == "dev":
+                for row in (9, 10, 11):
+                    graded = np.full(ask.block.size, (row - 9) / 2)
+                    race.tell(Ask(row, ask.block), graded)
+    assert max(asked) < 9
+    means, _ = race.believe().marginals()
+    assert len(means) == 9
+    assert means[6:].mean() > means[:3].mean()
+
+
+def test_too_few_calls_are_refused_before_anything_is_paid() -> None:
+    with pytest.raises(ConfigError, match="do not pay for it on 16 items"):
+        Race(grid(), SIZES, Plan(40))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="confirm and test are shares"):
+        Plan(1_000, confirm=0.6, test=0.4)
+    with pytest.raises(ConfigError, match="width must be at least 1"):
+        Plan(1_000, width=0)
+
+
+def test_a_race_that_is_not_over_has_no_winner() -> None:
+    with pytest.raises(ConfigError, match="not over"):
+        Race(grid(), SIZES, Plan(10_000)).found()  # type: ignore[arg-type]
+
+
+def test_the_best_within_a_price_counts_equal_prices() -> None:
+    values, calls = np.array([0.2, 0.9, 0.5, 0.4]), np.array([1, 2, 2, 3])
+    assert best_within(values, calls).tolist() == [0.2, 0.9, 0.9, 0.9]
+
+
+def test_a_hypervolume_by_hand() -> None:
+    # Points (0.5, 1) and (0.8, 2) against (0, 4): 0.5 * 1 + 0.8 * 2; the others add nothing.
+    assert hypervolume([0.5, 0.8, 0.4, 0.9], [1, 2, 3, 5], (0.0, 4.0)) == pytest.approx(2.1)
+    assert front([0.5, 0.8, 0.4, 0.8], [1, 2, 3, 2]).tolist() == [0, 1]
+
+
+def test_a_claim_needs_every_baseline_beaten_by_a_point() -> None:
+    winner = [1.0] * 90 + [0.0] * 10
+    weak = [1.0] * 50 + [0.0] * 50
+    assert beats(winner, [weak])
+    assert not beats(winner, [weak, winner])
+    assert not beats(winner, [])
+    close = [1.0] * 89 + [0.0] * 11
+    assert not beats(winner, [close])
+
+
+@pytest.mark.slow
+def test_no_winner_is_claimed_where_there_is_none() -> None:
+    """2,000 studies, all arms equal: the winner of dev and confirm against two baselines."""
+    chance = np.random.default_rng(7)
+    claims = 0
+    for _ in range(2_000):
+        hard = chance.random(300)
+        scores = (0.6 * hard + 0.4 * chance.random((12, 300)) < 0.5).astype(float)
+        chosen = 2 + int(scores[2:, :150].mean(axis=1).argmax())
+        claims += beats(scores[chosen, 150:].tolist(), scores[:2, 150:].tolist())
+    # The upper end of an exact 95 % interval at 5 % of 2,000 is 6.05 %.
+    assert claims <= 100
