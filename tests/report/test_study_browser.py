@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from archon.report import report_on_study
+from archon.search import importance
 from tests.report.chromium import Chromium, Page
 from tests.report.studied import Studied
 from tests.report.test_browser import CHECK
@@ -15,12 +16,19 @@ from tests.report.test_study import FOUND
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A page on a study of 32 architectures, half of them on few items."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importance, "HALVES", 2)
+        patch.setattr(importance, "SHUFFLES", 1)
+        yield _page(tmp_path_factory.mktemp("study") / "study.html")
+
+
+def _page(path: Path) -> Path:
     made = Studied(seen=lambda row: 180 if row % 2 else 20, failed={9: "no answer at all"}).make()
     report = report_on_study(made)
     report = type(report)(report.record.model_copy(update={"found": FOUND}))
-    return report.save(tmp_path_factory.mktemp("study") / "study.html")
+    return report.save(path)
 
 
 @pytest.fixture

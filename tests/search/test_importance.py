@@ -9,6 +9,7 @@ import optuna
 import pytest
 from numpy.typing import NDArray
 
+from archon.search import importance
 from archon.search.importance import LEAST, importances
 from archon.search.record import Hole
 
@@ -27,6 +28,13 @@ def rows(n: int = 60) -> NDArray[np.float64]:
     return made
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little effort where intervals do not matter."""
+    monkeypatch.setattr(importance, "HALVES", 1)
+    monkeypatch.setattr(importance, "SHUFFLES", 4)
+
+
 def test_the_hole_that_decides() -> None:
     found, judged = importances(HOLES, rows(), rows()[:, :1])
     assert judged == 60
@@ -39,7 +47,7 @@ def test_the_hole_that_decides() -> None:
     assert reached == {"samples": 60, "model": 60, "heat": int((rows()[:, 1] == 0).sum())}
 
 
-def test_the_shares_are_those_of_optuna() -> None:
+def test_the_shares_are_those_of_optuna(few: None) -> None:
     space = {
         "samples": optuna.distributions.IntDistribution(0, 3),
         "model": optuna.distributions.CategoricalDistribution((0, 1, 2)),
@@ -63,7 +71,7 @@ def test_the_shares_are_those_of_optuna() -> None:
     assert ours == pytest.approx(theirs)
 
 
-def test_two_objectives() -> None:
+def test_two_objectives(few: None) -> None:
     # More samples are better and dearer, so every one of them is on the front; the model decides.
     merits = np.column_stack([rows()[:, 0] - 4 * rows()[:, 1], -rows()[:, 0]])
     found, _ = importances(HOLES[:2], rows()[:, :2], merits)
@@ -71,7 +79,8 @@ def test_two_objectives() -> None:
     assert found[0].beyond_chance
 
 
-def test_noise_is_not_beyond_chance() -> None:
+def test_noise_is_not_beyond_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importance, "HALVES", 1)
     counted = 0
     for seed in range(2):
         merits = np.random.default_rng(100 + seed).random((30, 1))
