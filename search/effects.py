@@ -47,7 +47,7 @@ class Effect:
 
     Attributes:
         name: of the feature; of both for an interaction.
-        group: of items; empty for all.
+        group: of items; None for all.
         items: with at least two scores.
         arms: architectures with it and without it; of an interaction, the least of four sides.
         difference: of scores, everything else in the table equal; None where nothing is said.
@@ -58,7 +58,7 @@ class Effect:
     """
 
     name: str
-    group: str
+    group: str | None
     items: int
     arms: tuple[int, int]
     said: Said
@@ -69,23 +69,24 @@ class Effect:
     corrected: float | None = None
 
 
-def effects(features: Features, scores: Floats, groups: Sequence[str]) -> list[Effect]:
-    """Return the effect of every feature on every group, and on all items.
+def effects(
+    features: Features, scores: Floats, groups: Sequence[str], wanted: Sequence[str]
+) -> list[Effect]:
+    """Return the effect of every feature on all items, then on every wanted group of them.
 
     Args:
         features: of the architectures.
         scores: (architectures, items), NaN where not measured.
-        groups: of the items; one name for all is no group.
+        groups: of the items.
+        wanted: groups that are looked at.
     """
     import numpy as np
 
     features, scores = _bounded(features, scores)
-    names = sorted(set(groups)) if len(set(groups)) > 1 else []
     places = np.asarray(groups)
-    found: list[Effect] = []
-    for group in ["", *names]:
-        chosen = scores if not group else scores[:, places == group]
-        found += _main(features, chosen, group)
+    found = list(_main(features, scores, None))
+    for group in wanted:
+        found += _main(features, scores[:, places == group], group)
     return _corrected(found)
 
 
@@ -110,14 +111,14 @@ def interactions(features: Features, scores: Floats) -> list[Effect]:
         if least == 0:
             continue  # the space never has both, or never one alone
         if refused := _refused(items, least):
-            found.append(Effect(name, "", items, (least, least), refused))
+            found.append(Effect(name, None, items, (least, least), refused))
             continue
         fit = _Fit(np.column_stack([features.values, a * b]), scores)
-        found.append(fit.effect(features.values.shape[1], name, "", items, (least, least)))
+        found.append(fit.effect(features.values.shape[1], name, None, items, (least, least)))
     return sorted(_corrected(found), key=lambda e: 2.0 if e.p is None else e.p)
 
 
-def _main(features: Features, scores: Floats, group: str) -> Iterator[Effect]:
+def _main(features: Features, scores: Floats, group: str | None) -> Iterator[Effect]:
     import numpy as np
 
     items, seen = _items(scores), ~np.isnan(scores).all(1)
@@ -171,38 +172,49 @@ class _Fit:
 
         arm, item = np.nonzero(~np.isnan(scores))
         y = _within(scores[arm, item], item)
-        self.x = np.column_stack([_within(column, item) for column in design[arm].T])
-        fitted = sm.OLS(y, self.x).fit()
+        x = np.column_stack([_within(column, item) for column in design[arm].T])
+        self._gram = x.T @ x
+        self.used = self._independent()
+        if not self.used:
+            return
+        fitted = sm.OLS(y, x[:, self.used]).fit()
         self.values = np.asarray(fitted.params)
         # The sum of both, less what they share, can fall below either in a small sample.
         covariances = cov_cluster_2groups(fitted, np.column_stack([arm, item]))
         self.variances = np.max([np.diag(found) for found in covariances], axis=0)
-        self._gram = self.x.T @ self.x
 
     def effect(
-        self, place: int, name: str, group: str, items: int, arms: tuple[int, int]
+        self, place: int, name: str, group: str | None, items: int, arms: tuple[int, int]
     ) -> Effect:
         """Return one coefficient; one less than the smallest side are its degrees of freedom."""
         from scipy.stats import t
 
-        if not self._told_apart(place):
+        others = [n for n in range(len(self._gram)) if n != place]
+        if not self._adds(place, others):
             return Effect(name, group, items, arms, "not told apart")
-        freedom = min(*arms, items) - 1
-        value, error = float(self.values[place]), max(float(self.variances[place]), 1e-12) ** 0.5
+        freedom, at = min(*arms, items) - 1, self.used.index(place)
+        value, error = float(self.values[at]), max(float(self.variances[at]), 1e-12) ** 0.5
         half = float(t.ppf(0.975, freedom)) * error
         p = float(2 * t.sf(abs(value) / error, freedom))
         return Effect(
             name, group, items, arms, "not distinguishable", value, value - half, value + half, p
         )
 
-    def _told_apart(self, place: int) -> bool:
-        """Whether no sum of the other columns is this one."""
+    def _independent(self) -> list[int]:
+        """Return columns that say all there is, none of which follows from those before it."""
+        kept: list[int] = []
+        for place in range(len(self._gram)):
+            if self._adds(place, kept):
+                kept.append(place)
+        return kept
+
+    def _adds(self, place: int, others: Sequence[int]) -> bool:
+        """Whether no sum of other columns is this one."""
         import numpy as np
 
         size = float(self._gram[place, place])
         if size < 1e-9:
             return False
-        others = np.delete(np.arange(len(self._gram)), place)
         inner, cross = self._gram[np.ix_(others, others)], self._gram[others, place]
         return size - float(cross @ np.linalg.pinv(inner, hermitian=True) @ cross) > 1e-6 * size
 

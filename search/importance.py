@@ -126,9 +126,7 @@ class _Judge:
         total = sum(found.values())
         return {name: value / total if total else 0.0 for name, value in found.items()}
 
-    def divide(
-        self, merits: Floats, places: NDArray[np.intp] | None = None
-    ) -> Mapping[str, float]:
+    def divide(self, merits: Floats, places: NDArray[np.intp] | None = None) -> Mapping[str, float]:
         """Return every hole's importance, not scaled."""
         import optuna
         from optuna.importance import PedAnovaImportanceEvaluator

@@ -40,13 +40,13 @@ __all__ = [
     "Tried",
     "find_study",
     "keep_record",
+    "no_study",
     "read_record",
     "record_of",
     "studies",
 ]
 
 FILE = "record.json"
-VERSION = 1
 MOST_CELLS = 1_000_000
 """Single scores that a record holds; of more, those of architectures evenly over the study."""
 MOST_MOMENTS = 400
@@ -161,7 +161,7 @@ class Record(_Frozen):
         best: name, digest and YAML of the architecture to use; empty before any.
     """
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     name: str
     written: float
     ended: str

@@ -19,7 +19,7 @@ from archon.session import Session, default_session
 from archon.types import Json
 from archon.writing import whole_file
 
-__all__ = ["ITEMS", "Report", "report_on"]
+__all__ = ["ITEMS", "Report", "report_on", "saved", "version_of"]
 
 ITEMS = 1000
 """Items with every candidate and note, unless told otherwise."""
@@ -49,7 +49,22 @@ def report_on(*measured: Measured, items: int = ITEMS, session: Session | None =
     return Report(tuple(kins), browser_of(kins, items))
 
 
-def _version() -> str:
+def saved(html: str, path: str | Path) -> Path:
+    """Write a page, whole or not at all.
+
+    Raises:
+        ConfigError: when the file cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ConfigError("is a folder; name a file, such as report.html", where=str(path))
+    with whole_file(path) as file:
+        file.write(html.encode())
+    return path
+
+
+def version_of() -> str:
+    """Return archon's version."""
     try:
         return version("archon-itas")
     except PackageNotFoundError:  # run from a tree that was never installed
@@ -70,7 +85,7 @@ class Report:
     kins: tuple[Kin, ...]
     browser: Browser = field(repr=False)
     made: float = field(default_factory=time.time)
-    version: str = field(default_factory=_version)
+    version: str = field(default_factory=version_of)
 
     @property
     def subjects(self) -> Sequence[Subject]:
@@ -88,12 +103,7 @@ class Report:
         Raises:
             ConfigError: when the file cannot be written.
         """
-        path, data = Path(path), self.html.encode()
-        if path.is_dir():
-            raise ConfigError("is a folder; name a file, such as report.html", where=str(path))
-        with whole_file(path) as file:
-            file.write(data)
-        return path
+        return saved(self.html, path)
 
     def to_json(self) -> Json:
         """Return what the page says as plain data."""

@@ -152,7 +152,9 @@ def _by_beginning(name: str, pool: Pool) -> dict[str, Json]:
         known = [row["id"] for row in rows]
         hint = did_you_mean(name, known) if known else ""
         near = hint if "did you mean" in hint else ""  # else it lists all, which may be many
-        raise ConfigError(f"no run {name!r}{near}{_recent(pool)}")
+        from archon.search.record import no_study  # only on the way to an error
+
+        raise ConfigError(f"no run or study {name!r}{near or no_study(name)}{_recent(pool)}")
     return row
 
 

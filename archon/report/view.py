@@ -20,7 +20,7 @@ from archon.report.wording import amount, count, dollars, p_value, percent, poin
 from archon.stats import bounded
 from archon.types import Usage
 
-__all__ = ["Cell", "View", "view_of"]
+__all__ = ["Cell", "Chart", "Picture", "Table", "View", "picture", "view_of"]
 
 _UNITS = (("usd", "Dollars"), ("tokens", "Tokens"), ("calls", "Calls"))
 _WIDE, _NARROW = (760, 380), (330, 320)
@@ -296,12 +296,18 @@ def _node(cost: NodeCost, items: int, whole: int | None) -> list[Cell]:
 
 
 def _picture(subject: Subject) -> Picture:
-    text, digest = redact(subject.evaluation.architecture), subject.evaluation.digest
+    text, digest = subject.evaluation.architecture, subject.evaluation.digest
     if not text:
         return Picture(subject.label, digest, Markup(), "", "This run holds no architecture.")
+    return picture(subject.label, digest, text)
+
+
+def picture(label: str, digest: str, yaml: str) -> Picture:
+    """Return an architecture's picture beside its YAML, from which API keys are taken out."""
+    text = redact(yaml)
     try:
         svg, missing = loads(text).draw().svg, ""
     except ConfigError as error:
         svg, missing = "", f"No picture: {error}."
     # The drawing escapes every text that it takes from the architecture.
-    return Picture(subject.label, digest, Markup(svg), text, missing)  # noqa: S704
+    return Picture(label, digest, Markup(svg), text, missing)  # noqa: S704

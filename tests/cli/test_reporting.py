@@ -9,7 +9,9 @@ import typer
 
 from archon.cli import reporting
 from archon.report import building
+from archon.search.record import keep_record, record_of
 from tests.cli.conftest import Archon, data
+from tests.report.studied import Studied
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_mistakes(archon: Archon, runs: list[str]) -> None:
     wrong = archon("report", f"{runs[0][:-1]}x", code=2).stderr
     assert f"did you mean '{runs[0]}'" in wrong
     assert "the newest: " in wrong
-    assert "no run 'zz'; the newest: " in archon("report", "zz", code=2).stderr
+    assert "no run or study 'zz'; the newest: " in archon("report", "zz", code=2).stderr
     nowhere = archon("report", runs[0], "--out", "no/such/place.html", code=2).stderr
     assert "place.html: cannot be written: no such file or directory" in nowhere
     archon("run", "one.yaml", "2 + 2?")
@@ -85,3 +87,25 @@ def test_nothing_was_evaluated_yet(archon: Archon) -> None:
 def test_the_command_and_the_function_keep_as_many_items() -> None:
     default = inspect.signature(reporting.report).parameters["items"].default
     assert default == building.ITEMS
+
+
+def test_a_report_of_a_study(archon: Archon, runs: list[str], home: Path) -> None:
+    folder = home / "studies" / "toy"
+    folder.mkdir(parents=True)
+    keep_record(folder, record_of(Studied(arms=range(8)).make()))
+    assert re.search(
+        r"wrote toy\.html \(0\.\d MB\)", archon("report", "toy", "-o", "toy.html").stderr
+    )
+    assert "Study toy" in Path("toy.html").read_text(encoding="utf-8")
+    by_folder = data(archon("report", str(folder), "--json"))
+    assert by_folder == data(archon("report", "toy", "--json"))
+    assert len(by_folder["study"]["trials"]) == 8
+    assert (
+        "'toy' is a study: a report is on one study"
+        in archon("report", runs[0], "toy", code=2).stderr
+    )
+    (folder / "study.json").write_text("{}")
+    said = archon("report", "toi", code=2).stderr
+    assert "no run or study 'toi'; did you mean 'toy'?" in said
+    (folder / "record.json").write_text("no")
+    assert "is no record of a study" in archon("report", "toy", code=2).stderr

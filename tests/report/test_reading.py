@@ -31,13 +31,14 @@ def test_what_cannot_be_reported_on_says_why(session: archon.Session) -> None:
     with pytest.raises(ConfigError, match="a report needs a run; nothing was evaluated yet"):
         report_on(session=session)
     [one, _] = put(session.pool, Stored("one", SCORES), Stored("one", SCORES, seed=1))
-    with pytest.raises(ConfigError, match=rf"no run '{one}x'; did you mean '{one}'.*the newest: "):
+    said = rf"no run or study '{one}x'; did you mean '{one}'.*the newest: "
+    with pytest.raises(ConfigError, match=said):
         report_on(f"{one}x", session=session)
     with pytest.raises(ConfigError, match="is given twice"):
         report_on(one, one, session=session)
     with pytest.raises(ConfigError, match="is the beginning of 2 runs"):
         report_on(one[:8], session=session)
-    with pytest.raises(ConfigError, match="no run ''"):
+    with pytest.raises(ConfigError, match="no run or study ''"):
         report_on("", session=session)
     with pytest.raises(ConfigError, match="items must be at least 0"):
         report_on(one, items=-1, session=session)
