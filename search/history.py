@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archon.errors import ConfigError
 from archon.search.books import Books, Standing
@@ -37,6 +37,7 @@ class History:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self._moments: dict[int, Moment] = {moment.round: moment for moment in _earlier(folder)}
+        self._known: dict[int, dict[str, Any]] = {}
         self._due = 0.0
 
     @property
@@ -65,7 +66,7 @@ class History:
         if self.folder is None:
             return
         began = time.monotonic()
-        keep_record(self.folder, record_of(study))
+        keep_record(self.folder, record_of(study, self._known))
         ended = time.monotonic()
         self._due = ended + max(PAUSE, SHARE * (ended - began))
 

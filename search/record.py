@@ -200,8 +200,14 @@ class Record(_Frozen):
         return np.array(codes, float).reshape(len(self.arms), len(self.holes))
 
 
-def record_of(study: Study) -> Record:
-    """Return the record of a study as it stands."""
+def record_of(study: Study, known: dict[int, dict[str, Any]] | None = None) -> Record:
+    """Return the record of a study as it stands.
+
+    Args:
+        study: what is recorded.
+        known: what architectures are made of, by row; is filled, so that the next record of the
+            same study builds none of them again.
+    """
     books = study.books
     place = {int(arm): n for n, arm in enumerate(books.arms)}
     scored, scores = _packed(books.scores)
@@ -212,7 +218,7 @@ def record_of(study: Study) -> Record:
         holes=tuple(_hole(column) for column in books.table.columns),
         architectures=len(books.table),
         trials=tuple(Tried.model_validate(told.to_json()) for told in books.trials),
-        arms=tuple(_arms(study)),
+        arms=tuple(_arms(study, {} if known is None else known)),
         groups=study.groups or ("",) * books.items,
         scored=scored, scores=scores,
         standings=tuple(
@@ -234,17 +240,18 @@ def _hole(column: Column) -> Hole:
     )  # fmt: skip
 
 
-def _arms(study: Study) -> Iterable[Arm]:
+def _arms(study: Study, known: dict[int, dict[str, Any]]) -> Iterable[Arm]:
     books = study.books
     names = dict.fromkeys(("score", *books.objectives, "calls", "tokens", "usd", "latency"))
     values = {name: books.values(name) for name in names}
     counts, feasible = books.counts, books.feasible
     for n, row in enumerate(books.arms.tolist()):
-        architecture = study.builder(row)
+        if row not in known:
+            known[row] = _made_of(study.builder(row))
         yield Arm(
-            row=row, digest=architecture.digest(), name=str(architecture.name or ""),
+            row=row,
             codes=tuple(None if c != c else c for c in books.table.rows[row].tolist()),
-            **_made_of(architecture), calls=int(books.table.calls[row]), items=int(counts[n]),
+            **known[row], calls=int(books.table.calls[row]), items=int(counts[n]),
             values={name: _known(found[n]) for name, found in values.items()},
             feasible=bool(feasible[n]),
         )  # fmt: skip
@@ -254,6 +261,8 @@ def _made_of(architecture: Architecture) -> dict[str, Any]:
     layers = [layer for _, layer in architecture.walk()]
     first = [layer for layer in layers if layer.kind == "generate"]
     return {
+        "digest": architecture.digest(),
+        "name": str(architecture.name or ""),
         "layers": tuple(sorted({layer.kind for layer in layers})),
         "models": tuple(sorted({short(model) for model in architecture.models()})),
         "samples": sum(int(getattr(layer, "samples", 1)) for layer in first),
