@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from archon import stats
 from archon.types import Json
 
-__all__ = ["LEVEL", "Claim", "Verdict", "margin_p", "verdict"]
+__all__ = ["LEVEL", "Claim", "Verdict", "beats", "margin_p", "verdict"]
 
 LEVEL = 0.05
 POINT = 0.01
@@ -89,6 +89,17 @@ def margin_p(differences: Sequence[float], margin: float = POINT) -> float:
     return float(t.sf((mean - margin) / math.sqrt(spread / n), n - 1))
 
 
+def beats(differences: Mapping[str, Sequence[float]], level: float = LEVEL) -> bool:
+    """Return whether a winner is better than every baseline by more than a point.
+
+    Args:
+        differences: of the scores, item by item, by baseline.
+        level: of the tests, after Holm's correction.
+    """
+    corrected = stats.holm([margin_p(values) for values in differences.values()])
+    return bool(corrected) and all(p <= level for p in corrected)
+
+
 def verdict(
     winner: Mapping[str, float | None],
     baselines: Mapping[str, Mapping[str, float | None]],
@@ -103,7 +114,8 @@ def verdict(
         level: of the tests.
         seed: of bootstraps.
     """
-    found: list[tuple[str, stats.PairedDifference, float]] = []
+    found: list[tuple[str, stats.PairedDifference]] = []
+    differences: dict[str, list[float]] = {}
     for name, scores in baselines.items():
         pairs = [
             (mine, theirs)
@@ -114,15 +126,15 @@ def verdict(
             continue
         first, second = zip(*pairs, strict=True)
         lost = len(winner) - len(pairs)
-        p = margin_p([a - b for a, b in pairs])
-        found.append((name, stats.paired(first, second, seed=seed, lost=lost), p))
-    corrected = stats.holm([p for _, _, p in found])
+        differences[name] = [a - b for a, b in pairs]
+        found.append((name, stats.paired(first, second, seed=seed, lost=lost)))
+    corrected = stats.holm([margin_p(values) for values in differences.values()])
     claims = tuple(
         Claim(name, pair.difference, pair.low, pair.high, p, pair.n)
-        for (name, pair, _), p in zip(found, corrected, strict=True)
+        for (name, pair), p in zip(found, corrected, strict=True)
     )
-    whole = all(pair.claim for _, pair, _ in found)
-    better = whole and len(claims) == len(baselines) > 0 and all(c.p <= level for c in claims)
+    whole = all(pair.claim for _, pair in found)
+    better = whole and len(claims) == len(baselines) and beats(differences, level)
     return Verdict(level, better, claims, _said(claims, better, whole, bool(baselines)))
 
 

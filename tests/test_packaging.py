@@ -18,6 +18,7 @@ MAPPED = ("benchmarks", "configs", "layers", "search")
 BUILD_INPUTS = ("pyproject.toml", "README.md", "LICENSE")
 PACKAGED = {
     ".py", ".yaml", ".typed", ".json", ".safetensors", ".jinja", ".md", ".txt", ".css", ".js",
+    ".npz",
 }  # fmt: skip
 
 SMOKE = """
