@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["front", "hypervolume"]
+__all__ = ["front"]
 
 
 def front(values: ArrayLike, costs: ArrayLike) -> NDArray[np.int64]:
@@ -25,26 +25,3 @@ def front(values: ArrayLike, costs: ArrayLike) -> NDArray[np.int64]:
     order = np.lexsort((np.arange(len(value)), -value, cost))
     best = np.maximum.accumulate(np.concatenate([[-np.inf], value[order][:-1]]))
     return np.asarray(order[value[order] > best])
-
-
-def hypervolume(values: ArrayLike, costs: ArrayLike, worst: tuple[float, float]) -> float:
-    """Return the area between a front and the worst point.
-
-    Zitzler and Thiele 1998, "Multiobjective Optimization Using Evolutionary Algorithms".
-
-    Args:
-        values: higher is better.
-        costs: lower is better.
-        worst: value and cost of the reference; what is worse in either adds nothing.
-
-    >>> round(hypervolume([0.5, 0.75], [1, 3], (0.0, 5.0)), 6)
-    2.5
-    """
-    import numpy as np
-
-    value, cost = np.asarray(values, np.float64), np.asarray(costs, np.float64)
-    inside = (value > worst[0]) & (cost < worst[1])
-    value, cost = value[inside], cost[inside]
-    best = front(value, cost)
-    ends = np.append(cost[best], worst[1])
-    return float(((value[best] - worst[0]) * np.diff(ends)).sum())

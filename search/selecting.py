@@ -1,12 +1,8 @@
-"""Who goes to the final, who wins it, and what may be said about the winner."""
+"""Who goes to the final, and who wins it; what may be said of the winner is in `claims`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-from archon.search.racing import MARGIN
-from archon.stats.pairing import paired
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +15,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["FINALISTS", "beats", "finalists", "recommended", "recommended_front"]
+__all__ = ["FINALISTS", "finalists", "recommended", "recommended_front"]
 
 FINALISTS = 10
 
@@ -54,25 +50,3 @@ def finalists(field: Field, count: int = FINALISTS) -> Ints:
 
     order = np.lexsort((-field.means, -field.near))
     return np.asarray(field.arms[order[:count]])
-
-
-def beats(
-    winner: Sequence[float], baselines: Sequence[Sequence[float]], margin: float = MARGIN
-) -> bool:
-    """Return whether a winner may be called better than every baseline.
-
-    That takes the lower end of the paired 95 % interval above the margin for each of them: for the
-    best single model at any effort and for the best tuned vote or best-of-n at equal list cost.
-    Nobody is better than no baseline. The error holds only for test items that took part in no
-    choice.
-
-    Args:
-        winner: scores of test items.
-        baselines: of each baseline, its scores of the same items in the same order.
-        margin: by how much the winner has to be better.
-
-    Raises:
-        ValueError: no scores, or lists of different lengths.
-    """
-    found = [paired(winner, scores) for scores in baselines]
-    return bool(found) and all(difference.low > margin for difference in found)

@@ -12,7 +12,8 @@ from archon.benchmarks.search.curves import MARKS, Curve, Point, Step, curve
 from archon.benchmarks.search.ground import Ground, itas_arms
 from archon.benchmarks.search.rivals import RIVALS, Rival, trials
 from archon.search.arms import Split
-from archon.search.pareto import front, hypervolume
+from archon.search.objectives import hypervolume
+from archon.search.pareto import front
 from archon.search.race import Found, Plan, hunt
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 __all__ = ["Settings", "fronts", "ours", "rival"]
 
@@ -89,16 +91,21 @@ def fronts(plan: Plan, settings: Settings) -> Point:
     at the calls of the dearest architecture.
     """
     calls = itas_arms().calls
-    worst = (0.0, float(calls.max()))
     shares = []
     for task, draw in settings.runs():
         ground, true = Ground(task, draw, sizes(plan.calls)), truths.of(task)
         found = hunt(ground, replace(plan, seed=draw, front=True)).front
         best = front(true, calls)
-        share = hypervolume(true[found], calls[found], worst)
-        shares.append(share / hypervolume(true[best], calls[best], worst))
+        shares.append(_volume(true, calls, found) / _volume(true, calls, best))
         settings.step(f"front {plan.calls:,} task {task} draw {draw}: {100 * shares[-1]:.1f}")
     return Point.of(shares)
+
+
+def _volume(true: Floats, calls: Ints, arms: Ints) -> float:
+    import numpy as np
+
+    merits = np.column_stack([true[arms], -calls[arms]])
+    return hypervolume(merits, (0.0, -float(calls.max())))
 
 
 def rival(

@@ -39,6 +39,15 @@ def test_better_needs_every_baseline_beaten_by_more_than_a_point() -> None:
     assert "nothing is claimed: against vote the winner is +1.0 points" in found.said
 
 
+def test_nobody_beats_no_baseline_or_one_that_is_as_good() -> None:
+    winner, weak = np.r_[np.ones(90), np.zeros(10)], np.r_[np.ones(50), np.zeros(50)]
+    close = np.r_[np.ones(89), np.zeros(11)]
+    assert beats({"weak": (winner - weak).tolist()})
+    assert not beats({"weak": (winner - weak).tolist(), "itself": [0.0] * 100})
+    assert not beats({"close": (winner - close).tolist()})
+    assert not beats({})
+
+
 def test_nothing_is_claimed_where_items_were_lost_or_nothing_was_compared() -> None:
     winner = _scores(np.ones(100))
     lost: dict[str, float | None] = _scores(np.zeros(100))
@@ -73,6 +82,21 @@ def test_at_most_five_percent_are_claimed_where_all_are_equal(items: int) -> Non
     upper = beta.ppf(0.975, count + 1, studies - count)  # Clopper & Pearson
     assert count / studies <= 0.05
     assert upper <= 0.065
+
+
+@pytest.mark.slow
+def test_no_winner_is_claimed_of_arms_that_share_their_items() -> None:
+    """2,000 studies, all arms equal: the winner of dev and confirm against two baselines."""
+    chance = np.random.default_rng(7)
+    claims = 0
+    for _ in range(2_000):
+        hard = chance.random(300)
+        scores = (0.6 * hard + 0.4 * chance.random((12, 300)) < 0.5).astype(float)
+        chosen = 2 + int(scores[2:, :150].mean(axis=1).argmax())
+        rest = scores[chosen, 150:] - scores[:2, 150:]
+        claims += beats({"single": rest[0].tolist(), "vote": rest[1].tolist()})
+    # The upper end of an exact 95 % interval at 5 % of 2,000 is 6.05 %.
+    assert claims <= 100
 
 
 @pytest.mark.slow
