@@ -1,18 +1,30 @@
-"""Train ``local/nano``: ``python -m archon.nano.train --out DIR --minutes M --seed S``.
+"""Train the nano family: ``python -m archon.nano.train --model nano-code --out DIR``.
 
-With two cores, ``torchrun --nproc-per-node 2 -m archon.nano.train ...`` is the faster way when
-other work shares them.
+Every model of the family (``--model all``: one after the other) is trained on examples that are
+generated on the fly, from nothing, in three parts:
 
-One run has two phases.  First the model learns from procedural examples only.  At 60 % of the time
-it answers and checks train problems itself, and these texts, with their true labels, are mixed
-into the rest of the run, while the learning rate falls to zero.
+* the first fifth of the tokens: the two lowest levels of every task, answers and their checks;
+* then all levels and all roles, in the shares of the model's mix;
+* in the last fifth a share of the judged answers is what the model itself writes at that time.
+
+The learning rate is flat up to 55 % of the tokens and then falls to zero. The reward heads start
+from a trained generator (``archon.nano.heads``).
+
+Training goes in chunks of a fixed number of groups, each with a seed of its own. A checkpoint is
+written at the end of a chunk, so a run that was killed goes on from there with the same command
+and ends with the weights that it would have had anyway. All chance comes from ``--seed``; weights
+are the same on the same machine with the same number of threads.
+
+Under ``--out`` each model has a folder with its weights so far as Hugging Face files,
+``checkpoint.pt`` and ``log.jsonl``: a line for each checkpoint with loss, speed and the accuracy of
+single samples on dev problems.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
-import os
+import io
+import json
 import random
 import shutil
 import time
@@ -20,152 +32,138 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.distributed as distributed
 from rich.console import Console
 from torch import nn
-from transformers import (
-    AutoTokenizer,
-    GenerationConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
 
-from archon.benchmarks.arithmetic import Problem, problems
+from archon.errors import ConfigError
+from archon.nano import network
 from archon.nano.batches import Batch, batches
-from archon.nano.data import EASY_GROUPS, Group, check_group, groups, verdict_group
+from archon.nano.data import Group, drill_group
+from archon.nano.examples.mixing import FAMILIES, fingerprint, groups
+from archon.nano.members import MEMBERS, Member, easy
 from archon.nano.optim import Optimizer
-from archon.nano.sampling import Speaker, check_prompt
-from archon.nano.tokenizer import train_tokenizer
+from archon.nano.own import own_groups, truth
+from archon.nano.sampling import Speaker
+from archon.nano.vocabulary import family_tokenizer
+from archon.writing import whole_file
 
-SELF_FROM = 0.6
-_OWN_LEVELS = {2: 0.15, 3: 0.6, 4: 0.25}
-_OWN_SEED = 7_000_000
+__all__ = ["Options", "Trainer", "main", "rate_at"]
+
+EASY_UNTIL = 0.2
+OWN_FROM = 0.8
+DECAY_FROM = 0.55
+CHUNK_GROUPS = 2048
+OWN_PROBLEMS, OWN_EACH = 48, 8
+DRILLS = 0.3
+_PROBE_LEVEL, _PROBE_PROBLEMS, _PROBE_SAMPLES = 3, 24, 4
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What one run is told."""
+    """What a run is told.
+
+    Attributes:
+        out: folder of all models.
+        seed: of everything.
+        tokens: of training in all; 0 for the model's own number.
+        batch: tokens in a batch, padding included.
+        threads: of the processor.
+        every: seconds between two checkpoints.
+        stop: tokens after which to stop before the end, for a look; 0 for none.
+    """
 
     out: Path
-    minutes: float
-    seed: int
-    resume: Path | None
-    tokens: int
-    threads: int
-    own: int
-    peak: float
-    decay_from: float
+    seed: int = 0
+    tokens: int = 0
+    batch: int = 3072
+    threads: int = 2
+    every: float = 300.0
+    stop: int = 0
 
 
-def fresh_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """The untrained network: 4 layers, width 160, 5 heads, tied embeddings."""
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=160,
-        intermediate_size=448,
-        num_hidden_layers=4,
-        num_attention_heads=5,
-        num_key_value_heads=5,
-        max_position_embeddings=1024,
-        initializer_range=0.05,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return LlamaForCausalLM(config)
-
-
-def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
-    """Write the model (float16) and its tokenizer as Hugging Face files."""
-    half = copy.deepcopy(model).half()
-    half.generation_config = GenerationConfig(
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        max_new_tokens=192,
-    )
-    half.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-
-
-def rate_at(progress: float, steps: int, decay_from: float) -> float:
+def rate_at(progress: float, steps: int) -> float:
     """Share of the peak learning rate: short warm-up, flat, then down to zero."""
     warm = min(1.0, (steps + 1) / 40)
-    return warm * min(1.0, max(0.02, (1 - progress) / (1 - decay_from)))
+    return warm * min(1.0, max(0.01, (1 - progress) / (1 - DECAY_FROM)))
 
 
-class Stream:
-    """Procedural groups, later mixed with texts of the model itself."""
-
-    def __init__(self, seed: int, easy_groups: int) -> None:
-        self._base = groups(seed, easy_groups)
-        self._rng = random.Random(f"archon-nano-stream/{seed}")
-        self.own: list[Group] = []
-
-    def __iter__(self) -> Iterator[Group]:
-        while True:
-            if self.own and self._rng.random() < 0.12:
-                yield self._rng.choice(self.own)
-            else:
-                yield next(self._base)
-
-
-def _own_problems(count: int, seed: int) -> list[Problem]:
-    """Train problems for the model to answer itself."""
-    chosen: list[Problem] = []
-    for level, share in _OWN_LEVELS.items():
-        chosen.extend(islice(problems(level, "train", _OWN_SEED + seed), round(count * share)))
-    return chosen
-
-
-def own_groups(speaker: Speaker, count: int, seed: int, each: int = 4) -> list[Group]:
-    """Check and verdict groups over the model's own answers and its own checks of them."""
-    asked = _own_problems(count, seed)
-    questions = [one.question for one in asked for _ in range(each)]
-    answers = speaker.reply(questions, temperature=0.8)
-    pairs = list(zip(questions, answers, strict=True))
-    checks = speaker.reply([check_prompt(*pair) for pair in pairs], temperature=0.6)
-    found: list[Group] = []
-    for place, one in enumerate(asked):
-        mine = slice(place * each, (place + 1) * each)
-        said = list(zip(answers[mine], checks[mine], strict=True))
-        found.append(check_group(one, answers[mine]))
-        found.append(verdict_group(one, said))
-    return found
+def drilled(base: Iterator[Group], share: float, rng: random.Random) -> Iterator[Group]:
+    """Groups, among them a share of bare operations."""
+    for group in base:
+        yield drill_group(rng) if rng.random() < share else group
 
 
 class Trainer:
-    """One training run."""
+    """One generator in training."""
 
-    def __init__(self, options: Options, console: Console) -> None:
-        self.rank, self.workers = 0, int(os.environ.get("WORLD_SIZE", "1"))
-        if self.workers > 1:
-            distributed.init_process_group("gloo")
-            self.rank = distributed.get_rank()
-        torch.manual_seed(options.seed)
-        torch.set_num_threads(max(1, options.threads // self.workers))
-        self.seed = options.seed + 1000 * self.rank
-        self.options = options
-        self.console = console
-        if options.resume:
-            self.tokenizer = AutoTokenizer.from_pretrained(options.resume)
-            self.model = LlamaForCausalLM.from_pretrained(options.resume, dtype=torch.float32)
-        else:
-            self.tokenizer = train_tokenizer(options.seed)
-            self.model = fresh_model(self.tokenizer)
-        compiles = shutil.which("gcc") is not None
-        self.network = (
-            torch.compile(self.model.model, dynamic=True) if compiles else self.model.model
-        )
+    def __init__(self, member: Member, options: Options, console: Console) -> None:
+        self.member, self.options, self.console = member, options, console
+        self.folder = options.out / member.name
+        self.budget = options.tokens or member.tokens
+        self.chunk = self.tokens = self.steps = 0
+        self.seconds = 0.0
+        torch.set_num_threads(options.threads)
+        self.tokenizer = family_tokenizer()
+        self.model = network.fresh(member, self.tokenizer, options.seed)
+        compiles = shutil.which("g++") is not None
+        self.body = torch.compile(self.model.model, dynamic=True) if compiles else self.model.model
         self.optimizer = Optimizer(self.model)
-        self.stream = Stream(self.seed, 0 if options.resume else EASY_GROUPS)
+        self._identity = {"examples": fingerprint(member.taught), "seed": options.seed}
+        self._restore()
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1."""
+        return self.tokens / self.budget
+
+    def run(self) -> None:
+        """Train until all tokens are used; keep a checkpoint every few minutes and at the end."""
+        said = time.monotonic()
+        losses: list[float] = []
+        until = min(self.budget, self.options.stop or self.budget)
+        while self.tokens < until:
+            losses += self._train_chunk()
+            self.chunk += 1
+            spent = time.monotonic() - said
+            if spent >= self.options.every or self.tokens >= until:
+                self.seconds += spent
+                self.keep(sum(losses) / len(losses))
+                said, losses = time.monotonic(), []
+
+    def _train_chunk(self) -> list[float]:
+        found = []
+        seed = self.options.seed * 1_000_000 + self.chunk
+        chosen = self.chunk_groups(seed)
+        for batch in batches(iter(chosen), self.tokenizer, self.options.batch, seed):
+            loss = self.loss(batch)
+            torch.autograd.backward(loss)
+            self.optimizer.step(rate_at(min(1.0, self.progress), self.steps))
+            found.append(loss.item())
+            self.steps += 1
+            self.tokens += int(batch.mask.diagonal(dim1=-2, dim2=-1).sum())
+        return found
+
+    def chunk_groups(self, seed: int) -> list[Group]:
+        """The groups of a chunk; they depend on the progress, the seed and the weights alone."""
+        mix, rng = self.member.taught, random.Random(f"archon-nano-chunk/{seed}")
+        if self.progress < EASY_UNTIL:
+            share = DRILLS * mix.tasks.get("arithmetic", 0.0)
+            return list(islice(drilled(groups(easy(mix), seed), share, rng), CHUNK_GROUPS))
+        if self.progress < OWN_FROM:
+            return list(islice(groups(mix, seed), CHUNK_GROUPS))
+        self.model.eval()
+        own = list(own_groups(mix, seed, self.speaker(), OWN_PROBLEMS, OWN_EACH))
+        self.model.train()
+        chosen = [*own, *islice(groups(mix, seed), CHUNK_GROUPS - len(own))]
+        rng.shuffle(chosen)
+        return chosen
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean loss over the reply tokens."""
-        hidden = self.network(
+        hidden = self.body(
             input_ids=batch.ids,
             position_ids=batch.positions,
             attention_mask=batch.mask,
@@ -175,85 +173,84 @@ class Trainer:
         logits = self.model.lm_head(hidden[learned])
         return nn.functional.cross_entropy(logits, batch.target[learned])
 
-    def answer_itself(self) -> None:
-        """Start the second phase."""
+    def speaker(self) -> Speaker:
+        """The model as it is now."""
+        return Speaker(self.model, self.tokenizer)
+
+    def keep(self, loss: float) -> None:
+        """Write weights, checkpoint and a line of the log."""
+        network.write(self.model, self.tokenizer, self.member, self.tokens, self.folder)
+        self._save()
+        line: dict[str, Any] = {
+            "tokens": self.tokens, "of": self.budget, "minutes": round(self.seconds / 60, 1),
+            "loss": round(loss, 4), "per_second": round(self.tokens / max(self.seconds, 1e-9)),
+        }  # fmt: skip
+        line["dev"] = self.probe()
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        self.console.print(f"{self.member.name} {line}", highlight=False, soft_wrap=True)
+
+    def probe(self) -> dict[str, float]:
+        """Accuracy of single samples on a few dev problems of a middle level of every task."""
         self.model.eval()
-        speaker = Speaker(self.model, self.tokenizer)
-        count = self.options.own
-        self.stream.own = own_groups(speaker, count, self.seed)
+        torch.manual_seed(0)
+        found = {}
+        for name, family in FAMILIES.items():
+            asked = list(islice(family.stream(_PROBE_LEVEL, "dev", 0), _PROBE_PROBLEMS))
+            questions = [one.question for one in asked]
+            said = self.speaker().replies(questions, _PROBE_SAMPLES, 0.8, limit=160)
+            pairs = zip(asked, said, strict=True)
+            right = [truth(family, one, text) for one, texts in pairs for text in texts]
+            found[name] = round(sum(right) / len(right), 3)
         self.model.train()
-        self.console.print(f"{len(self.stream.own)} groups of own texts")
+        return found
 
-    def averaged(self, progress: float) -> float:
-        """Average the gradients, and the progress, over all workers."""
-        if self.workers == 1:
-            return progress
-        slopes = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
-        flat = torch.cat([*(slope.view(-1) for slope in slopes), torch.tensor([progress])])
-        distributed.all_reduce(flat)
-        flat /= self.workers
-        parts = torch.split(flat[:-1], [slope.numel() for slope in slopes])
-        for slope, part in zip(slopes, parts, strict=True):
-            slope.copy_(part.view_as(slope))
-        return float(flat[-1])
+    def _save(self) -> None:
+        held = io.BytesIO()
+        state = {
+            "identity": self._identity, "chunk": self.chunk, "tokens": self.tokens,
+            "steps": self.steps, "seconds": self.seconds, "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state(),
+        }  # fmt: skip
+        torch.save(state, held)
+        with whole_file(self.folder / "checkpoint.pt") as file:
+            file.write(held.getvalue())
 
-    def run(self) -> None:
-        """Train until the time is over; save every few minutes and at the end."""
-        began = time.monotonic()
-        saved = said = began
-        losses: list[float] = []
-        tokens, progress = 0, 0.0
-        feed = batches(iter(self.stream), self.tokenizer, self.options.tokens, self.seed)
-        for steps, batch in enumerate(feed):
-            if progress >= 1:
-                break
-            if progress >= SELF_FROM and self.options.own and not self.stream.own:
-                self.answer_itself()
-            loss = self.loss(batch)
-            torch.autograd.backward(loss)
-            progress = self.averaged((time.monotonic() - began) / (60 * self.options.minutes))
-            rate = self.options.peak * rate_at(progress, steps, self.options.decay_from)
-            self.optimizer.step(rate)
-            losses.append(loss.item())
-            tokens += batch.ids.numel() * self.workers
-            now = time.monotonic()
-            if now - said > 15:
-                self.report((now - began) / 60, steps, tokens, losses, rate)
-                losses, said = [], now
-            if now - saved > 180:
-                self.save()
-                saved = now
-        self.save()
-
-    def report(
-        self, minutes: float, steps: int, tokens: int, losses: list[float], rate: float
-    ) -> None:
-        """The progress line."""
-        if self.rank == 0:
-            self.console.print(
-                f"{minutes:5.1f} min  step {steps}  tokens {tokens / 1e6:.2f} M  "
-                f"loss {sum(losses) / len(losses):.4f}  rate {rate:.3f}"
+    def _restore(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, weights_only=True)
+        if state["identity"] != self._identity:
+            raise ConfigError(
+                f"was trained on other examples or with another seed ({state['identity']!r}), this"
+                f" run is {self._identity!r}; take another --out",
+                where=str(path),
             )
-
-    def save(self) -> None:
-        """Write the current weights."""
-        if self.rank == 0:
-            save(self.model, self.tokenizer, self.options.out)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.restore(state["optimizer"])
+        self.chunk, self.tokens, self.steps = state["chunk"], state["tokens"], state["steps"]
+        self.seconds = state["seconds"]
 
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=35.0)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", choices=(*MEMBERS, "all"), required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of all models")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", type=Path, default=None, help="weights to go on from")
-    parser.add_argument("--tokens", type=int, default=3072, help="tokens in a batch")
+    parser.add_argument("--tokens", type=int, default=0, help="of training, instead of the usual")
+    parser.add_argument("--batch", type=int, default=3072, help="tokens in a batch")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--own", type=int, default=500, help="problems the model answers itself")
-    parser.add_argument("--peak", type=float, default=1.0, help="scales the learning rates")
-    parser.add_argument("--decay-from", type=float, default=0.55, help="when the rate falls")
-    Trainer(Options(**vars(parser.parse_args())), Console()).run()
+    parser.add_argument("--every", type=float, default=300, help="seconds between checkpoints")
+    parser.add_argument("--stop", type=int, default=0, help="stop after so many tokens, for a look")
+    given = vars(parser.parse_args())
+    chosen = given.pop("model")
+    options = Options(**given)
+    for name in MEMBERS if chosen == "all" else (chosen,):
+        Trainer(MEMBERS[name], options, Console()).run()
 
 
 if __name__ == "__main__":
