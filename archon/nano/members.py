@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType
 
-from archon.nano.examples.mixing import FAMILIES, MIXES, Mix
+from archon.nano.examples.mixing import FAMILIES, MIXES, Mix, fingerprint
 
 __all__ = ["MEMBERS", "Member", "easy"]
 
@@ -39,6 +40,16 @@ class Member:
     def taught(self) -> Mix:
         """What it is taught."""
         return MIXES[self.mix]
+
+    @property
+    def examples(self) -> str:
+        """Fingerprint of the examples."""
+        return _fingerprint(self.mix)
+
+
+@cache
+def _fingerprint(mix: str) -> str:
+    return fingerprint(MIXES[mix])
 
 
 _MEMBERS = (

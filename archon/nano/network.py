@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from archon.nano.examples.mixing import fingerprint
 from archon.nano.members import Member
 from archon.nano.vocabulary import MOST_TOKENS
 from archon.writing import whole_file
@@ -54,7 +53,7 @@ def marked_config(member: Member, parameters: int, tokens: int) -> dict[str, Any
     """What archon adds to a model's `config.json`."""
     price = nominal_usd(parameters)
     return {
-        "archon_examples": fingerprint(member.taught),
+        "archon_examples": member.examples,
         "archon_trained_tokens": tokens,
         "archon_nominal_price": {
             "input_cost_per_token": price,
