@@ -83,6 +83,7 @@ def write(
             max_new_tokens=256,
         )
     half.save_pretrained(out)
+    (out / "model.safetensors").chmod(0o644)  # it is written for the owner alone
     tokenizer.save_pretrained(out)
     count = sum(weight.numel() for weight in half.parameters())
     config = json.loads((out / "config.json").read_text())

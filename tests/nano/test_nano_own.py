@@ -85,6 +85,16 @@ def test_own_answers_stand_in_the_prompts_and_unreadable_ones_do_not() -> None:
     assert not any("no ####" in text for text in texts)
 
 
+def test_programs_that_cannot_run_are_not_read() -> None:
+    family, [problem, *_] = FAMILIES["listfn"], problems("listfn")
+    for lines in (
+        ["xs = [x for x in xs if x % 0 != 0]", "return xs"],
+        ["return sum(xs)", "return sum(xs)"],
+        ["xs = xs[::0]", "return xs"],
+    ):
+        assert family.read(problem, "\n    ".join(["def f(xs):", *lines])) is None
+
+
 def test_truth_is_what_the_reference_says() -> None:
     for name, family in FAMILIES.items():
         rng = random.Random(name)

@@ -71,6 +71,10 @@ class ListFnFamily(Family[Function, Steps]):
         known = tuple(steps)
         if any(step.name in ENDS for step in known[:-1]):
             return None  # lines that are never reached
+        try:
+            fingerprint(known)
+        except (ArithmeticError, ValueError):
+            return None  # `x % 0`, `xs[::0]`
         return Draft(text, known) if program(known) == text.strip() else None
 
     def merit(self, problem: Function, draft: Draft[Steps], belief: Draft[Steps]) -> float:
