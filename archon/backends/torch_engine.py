@@ -257,7 +257,8 @@ class Engine:
         jobs = {
             row.job: place
             for place, row in pairs
-            if row.job.request.verdicts and row.job.probs is None
+            if row.job.request.verdicts
+            and row.job.probs is None
             # Where thinking comes first, the verdict does not stand at the beginning.
             and row.job.thinking_ends is None
         }

@@ -29,6 +29,7 @@ from archon.nano.examples.family import Family
 from archon.nano.examples.marking import Marked, marked, marked_answers
 from archon.nano.examples.mixing import FAMILIES, Mix, Problems, drawn
 from archon.nano.sampling import Speaker
+from archon.nano.separating import auc
 from archon.nano.training import Training
 from archon.types import Message
 
@@ -115,9 +116,7 @@ class HeadTraining(Training):
             ids, ends = line_ends(self.speech, "\n".join(answer.lines))
             target = [-1] * len(ids)
             marks = [
-                mark
-                for line, mark in zip(answer.lines, answer.marks, strict=True)
-                if line.strip()
+                mark for line, mark in zip(answer.lines, answer.marks, strict=True) if line.strip()
             ]
             for end, mark in zip(ends, marks, strict=True):
                 if self.member.steps or end == ends[-1]:
@@ -138,9 +137,7 @@ class HeadTraining(Training):
         ).last_hidden_state
         learned = batch.target >= 0
         logits = self.model.score(hidden[learned])[:, 0]
-        return nn.functional.binary_cross_entropy_with_logits(
-            logits, batch.target[learned].float()
-        )
+        return nn.functional.binary_cross_entropy_with_logits(logits, batch.target[learned].float())
 
     @torch.inference_mode()
     def probe(self) -> dict[str, float]:
@@ -151,26 +148,17 @@ class HeadTraining(Training):
                 (family, one)
                 for one in islice(family.stream(_PROBE_LEVEL, "dev", 0), _PROBE_PROBLEMS)
             ]
-            scores: list[tuple[float, bool]] = []
+            scores: list[float] = []
+            truths: list[bool] = []
             for answers in own_answers(asked, self.writer, 0):
                 for answer in answers:
                     batch = batch_of([self.row([answer])])
                     hidden = self.model.model(
                         input_ids=batch.ids, position_ids=batch.positions, use_cache=False
                     ).last_hidden_state
-                    scores.append((float(self.model.score(hidden)[0, -1, 0]), answer.right))
-            found[name] = auc(scores)
+                    scores.append(float(self.model.score(hidden)[0, -1, 0]))
+                    truths.append(answer.right)
+            area = auc(scores, truths)
+            if area is not None:
+                found[name] = round(area, 3)
         return found
-
-
-def auc(scores: Sequence[tuple[float, bool]]) -> float:
-    """The chance that a right answer has the higher score than a wrong one; a tie counts half.
-
-    0.5 where there are not both.
-    """
-    right = [score for score, truth in scores if truth]
-    wrong = [score for score, truth in scores if not truth]
-    if not right or not wrong:
-        return 0.5
-    wins = sum((a > b) + 0.5 * (a == b) for a in right for b in wrong)
-    return round(wins / (len(right) * len(wrong)), 3)

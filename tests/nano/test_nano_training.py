@@ -121,7 +121,9 @@ def test_marks_stand_where_scores_are_read(tmp_path: Path) -> None:
     member = replace(MEMBERS["nano-prm"], trunk="nano")
     options = training.Options(tmp_path, tokens=1, threads=1)
     work = heads.HeadTraining(member, options, Console(file=StringIO()))
-    answer = heads.Marked("k", "<|user|>2 + 2<|assistant|>", ("2 + 2 = 5", "#### 5"), (False, False))
+    answer = heads.Marked(
+        "k", "<|user|>2 + 2<|assistant|>", ("2 + 2 = 5", "#### 5"), (False, False)
+    )
     row = work.row([answer, replace(answer, lines=("2 + 2 = 4", "#### 4"), marks=(True, True))])
     ids = [row.ids[place] for place, mark in enumerate(row.target) if mark >= 0]
     newline, end = work.tokenizer("\n").input_ids[0], work.tokenizer.eos_token_id
@@ -132,9 +134,3 @@ def test_marks_stand_where_scores_are_read(tmp_path: Path) -> None:
 def test_a_head_without_its_trunk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="train --model nano-math first"):
         train(tmp_path, MEMBERS["nano-prm"])
-
-
-def test_the_chance_that_right_is_above_wrong() -> None:
-    pairs = [(0.9, True), (0.4, True), (0.4, False), (0.1, False)]
-    assert heads.auc(pairs) == pytest.approx(3.5 / 4)
-    assert heads.auc([(0.3, True)]) == 0.5
