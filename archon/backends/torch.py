@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from archon.backends.torch_engine import Engine
 from archon.backends.torch_config import compares_pairs, head_of, takes_effort
+from archon.backends.torch_engine import Engine
 from archon.backends.torch_files import digest, folder_of, local_price
 from archon.backends.torch_heads import JOINED, Heads
 from archon.backends.torch_pairs import Pairs

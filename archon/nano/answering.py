@@ -17,7 +17,7 @@ from archon.nano.examples.family import Draft, Family
 from archon.nano.sampling import Speaker
 from archon.nano.vocabulary import family_tokenizer
 
-__all__ = ["Answer", "Asked", "LIMIT", "asked", "majority", "speaker"]
+__all__ = ["LIMIT", "Answer", "Asked", "asked", "majority", "speaker"]
 
 LIMIT = 160
 """Most tokens of an answer."""

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from archon.nano.examples.knobs import TAUGHT  # noqa: E402
-from archon.nano.examples.marking import marked  # noqa: E402
-from archon.nano.examples.mixing import FAMILIES, GENERAL  # noqa: E402
-from archon.nano.examples.roles import ROLES, Case  # noqa: E402
-from archon.nano.own import JUDGING, own_groups, truth  # noqa: E402
+from archon.nano.examples.knobs import TAUGHT
+from archon.nano.examples.marking import marked
+from archon.nano.examples.mixing import FAMILIES, GENERAL
+from archon.nano.examples.roles import ROLES, Case
+from archon.nano.own import JUDGING, own_groups, truth
 
 ODD = ("", "    ", "####", "#### ", "a = b", "1 + 2", "0 / 0 = 3", "4 -1 = 3", "return xs")
 
@@ -59,7 +59,8 @@ def test_any_answer_that_is_read_can_be_marked_and_judged(
     case = Case(family, problem, TAUGHT, rng, (draft,) * 3)
     for role in JUDGING:
         [(prompt, reply)] = ROLES[role](case, 1).branches
-        assert prompt and reply
+        assert prompt
+        assert reply
 
 
 class Parrot:
