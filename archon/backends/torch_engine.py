@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archon.backends.torch_config import head_of, nominal_price
-from archon.backends.torch_job import ROWS, Job, Row, choose
+from archon.backends.torch_job import FREE, ROWS, Job, Row, choose
 from archon.errors import ModelError
-from archon.model import Draw, Outcome, Price, Request
+from archon.model import Draw, Outcome, Request
 
 if TYPE_CHECKING:
     from archon.backends.torch_batch import Batch, Prefill
@@ -49,7 +49,7 @@ class Engine:
         self._batch: Batch
         self._speech: Speech
         self._context = 0
-        self._price = nominal_price(folder) or Price(input=0, output=0)
+        self._price = nominal_price(folder) or FREE
         self._thread = threading.Thread(target=self._serve, name=f"archon {folder}", daemon=True)
         self._thread.start()
 

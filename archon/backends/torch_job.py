@@ -21,8 +21,9 @@ from archon.types import Finish, Reply, TextPart, Usage
 if TYPE_CHECKING:
     from archon.backends.torch_text import Speech
 
-__all__ = ["ROWS", "Job", "Row", "choose"]
+__all__ = ["FREE", "ROWS", "Job", "Row", "choose"]
 
+FREE = Price(input=0, output=0)
 ROWS = 256
 """Most rows that are continued together."""
 TOKENS = 2**18
@@ -54,7 +55,7 @@ class Job:
     likelihoods: tuple[float, ...] = ()
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     thinking_ends: int | None = None
-    price: Price = Price(input=0, output=0)
+    price: Price = FREE
 
     def set(self, places: Iterable[int], outcome: Outcome) -> None:
         """Give some draws their outcome; the caller gets all when the last has one."""

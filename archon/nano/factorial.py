@@ -1,6 +1,7 @@
 """Five techniques, alone and in all combinations, through archon itself.
 
-Every architecture begins with eight samples of the model that is at home in the task. The techniques:
+Every architecture begins with eight samples of the model that is at home in the task. The
+techniques:
 
 * ensemble: half of the samples are another model's;
 * verify: only what passes the model's own check goes on;

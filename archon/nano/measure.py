@@ -57,6 +57,7 @@ class Sizes:
     few: int = 4
 
 
+FULL = Sizes()
 QUICK = Sizes(problems=40, samples=8, few=2)
 
 
@@ -128,8 +129,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MEMBERS, default=list(MEMBERS))
     parser.add_argument("--benchmarks", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--problems", type=int, default=Sizes.problems)
-    parser.add_argument("--samples", type=int, default=Sizes.samples)
+    parser.add_argument("--problems", type=int, default=FULL.problems)
+    parser.add_argument("--samples", type=int, default=FULL.samples)
     parser.add_argument("--quick", action="store_true", help="few problems and samples, for a look")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -149,8 +149,8 @@ def single(weights: Path, benchmark: str, problems: int, samples: int) -> Iterat
     yield from spread(own, benchmark)
     yield Check("same wrong answer among two wrong ones", benchmark, agreement(own), 0.05, 0.6)
     yield from verdicts_on(weights, benchmark, own, foreign)
-    shown = [cell for cell in ranks(voice, own, Place(home, "rank", benchmark, level))]
-    first = next((cell.value for cell in shown if "shown first" in cell.what), None)
+    cells = ranks(voice, own, Place(home, "rank", benchmark, level))
+    first = next((cell.value for cell in cells if "shown first" in cell.what), None)
     bias = None if first is None else abs(first - 0.5)
     yield Check("position bias of the ranker", benchmark, bias, 0.005, 0.3)
     yield Check("length against being right", benchmark, length_correlation(own), -0.6, 0.3)

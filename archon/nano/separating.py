@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["auc", "auc_interval"]
 
 _RESAMPLES = 1000
 
 
-def auc(scores: Sequence[float], truths: Sequence[bool]) -> float | None:
+def auc(
+    scores: Sequence[float] | NDArray[Any], truths: Sequence[bool] | NDArray[Any]
+) -> float | None:
     """Return the probability that a right answer scores above a wrong one; a tie counts half.
 
     None where there are not both. Mann and Whitney 1947; Hanley and McNeil 1982, "The Meaning and
     Use of the Area under a Receiver Operating Characteristic (ROC) Curve".
     """
+    import numpy as np
     from scipy.stats import rankdata
 
-    right = sum(truths)
-    wrong = len(truths) - right
+    held = np.asarray(truths, dtype=bool)
+    right = int(held.sum())
+    wrong = len(held) - right
     if not right or not wrong:
         return None
-    ranks = rankdata(scores)
-    total = float(sum(rank for rank, truth in zip(ranks, truths, strict=True) if truth))
+    total = float(rankdata(scores)[held].sum())
     return (total - right * (right + 1) / 2) / (right * wrong)
 
 
@@ -41,7 +48,7 @@ def auc_interval(
     found = []
     for _ in range(_RESAMPLES):
         chosen = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
-        one = auc(list(all_scores[chosen]), list(all_truths[chosen]))
+        one = auc(all_scores[chosen], all_truths[chosen])
         if one is not None:
             found.append(one)
     low, high = np.quantile(found, (0.025, 0.975))

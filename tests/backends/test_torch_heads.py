@@ -26,7 +26,7 @@ from archon.backends.torch_heads import Heads  # noqa: E402
 from archon.nano.vocabulary import family_tokenizer  # noqa: E402
 
 QUESTION = "What is 2 + 3?"
-ANSWERS = ("2 + 3 = 5\n\n#### 5", "#### 6", "2 + 3 = 6\n#### 6\nso it is")
+ANSWERS = ("2 + 3 = 5\n\n#### 5", "#### 6", "2 + 3 = 6\n#### 6\nso it is", "7\n8\n9 9 9\n4")
 
 
 def make(folder: Path, kind: Any, **settings: Any) -> Path:
@@ -106,7 +106,7 @@ def by_hand(folder: Path, answer: str) -> list[float]:
 def test_a_step_scorer_reads_a_score_where_every_line_ends(steps: Path) -> None:
     assert head_of(steps) == "steps"
     found = Heads(steps).lines(QUESTION, ANSWERS)
-    assert [len(lines) for lines in found] == [2, 1, 3], "a blank line has no score"
+    assert [len(lines) for lines in found] == [2, 1, 3, 4], "a blank line has no score"
     for lines, answer in zip(found, ANSWERS, strict=True):
         assert lines == pytest.approx(by_hand(steps, answer), abs=1e-5)
 
@@ -122,7 +122,9 @@ def test_lines_are_joined_as_told(steps: Path) -> None:
         params = {"steps": how} if how else {}
         assert scores(steps, *ANSWERS, params=params) == pytest.approx(values, abs=1e-5)
     assert len({tuple(round(v, 3) for v in values) for values in expected.values()}) == 3
-    with pytest.raises(ConfigError, match="'steps' must be one of last, min, mean, got 'men'.*min"):
+    with pytest.raises(
+        ConfigError, match=r"'steps' must be one of last, min, mean, got 'men'; did you mean"
+    ):
         scores(steps, "a", params={"steps": "men"})
 
 
@@ -138,18 +140,18 @@ def test_an_outcome_scorer_gives_the_probability_of_its_second_label(outcome: Pa
         with torch.no_grad():
             expected.append(float(model(torch.tensor([ids])).logits[0].softmax(-1)[1]))
     assert scores(outcome, *ANSWERS, "") == pytest.approx([*expected, 0.0], abs=1e-5)
-    with pytest.raises(ConfigError, match="no use for 'params: {steps}'"):
+    with pytest.raises(ConfigError, match=r"no use for 'params: \{steps\}'"):
         scores(outcome, "a", params={"steps": "min"})
 
 
 def test_an_architecture_ranks_by_a_reward_head(outcome: Path) -> None:
-    arch = Generate(model="fake/m", samples=3) >> Rank(
+    arch = Generate(model="fake/m", samples=4) >> Rank(
         model=f"local/{outcome}", method="scorer", keep=1
     )
     with archon.Session(pool=None, backends={"fake": Fake(list(ANSWERS))}) as session:
         result = archon.run(arch, QUESTION, session=session)
     best = max(zip(scores(outcome, *ANSWERS), ANSWERS, strict=True))[1]
-    assert (result.answer, result.used.calls) == (best, 3)
+    assert (result.answer, result.used.calls) == (best, 4)
 
 
 def test_an_answer_cannot_bring_an_end_of_its_own(outcome: Path) -> None:
@@ -174,26 +176,42 @@ def request_of(folder: Path, effort: Any, **rest: Any) -> Request:
     return Request(model, (Message("user", QUESTION),))
 
 
-def test_a_template_that_takes_an_effort_is_told(talker: Path) -> None:
-    """By transformers, token by token: what stands before the mark of the answer is thinking."""
-    assert takes_effort(talker)
-    Torch().check(Model(f"local/{talker}", effort="high"))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(talker)
-    model = transformers.AutoModelForCausalLM.from_pretrained(talker).float().eval()
+@pytest.fixture(scope="module")
+def thinker(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """A folder whose greedy reply under an effort thinks, ends its thinking and says something.
+
+    With the tokens of that reply, as transformers writes them.
+    """
+    folder = make(tmp_path_factory.mktemp("thinker"), transformers.LlamaForCausalLM)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).float().eval()
     mark = tokenizer.convert_tokens_to_ids("<|assistant|>")
-    # The untrained model never writes the mark by itself: make it likely.
-    with torch.no_grad():
-        model.lm_head.weight[mark] *= 6
-    model.save_pretrained(talker)
-    tokenizer.save_pretrained(talker)
-    text = f"<|user|>{QUESTION}<|think|>"
-    ids = tokenizer.encode(text, add_special_tokens=False, return_tensors="pt")
-    with torch.inference_mode():
-        out = model.generate(ids, do_sample=False, max_new_tokens=24)[0, ids.shape[1] :].tolist()
+    ids = tokenizer.encode(
+        f"<|user|>{QUESTION}<|think|>", add_special_tokens=False, return_tensors="pt"
+    )
+    for _ in range(200):  # random heads, until one does
+        with torch.inference_mode():
+            out = model.generate(ids, do_sample=False, max_new_tokens=24)[0, ids.shape[1] :]
+        words: list[int] = out.tolist()
+        said = tokenizer.decode(words[: words.index(mark)]) if mark in words else ""
+        if len(said.strip()) > 3 and words.index(mark) < 20 and words.count(mark) == 1:
+            model.save_pretrained(folder)
+            return folder, words
+        with torch.no_grad():
+            model.lm_head.weight.normal_(0, 0.5)
+            model.lm_head.weight[mark] *= 1.6
+    raise AssertionError("no head writes the mark")
+
+
+def test_a_template_that_takes_an_effort_is_told(thinker: tuple[Path, list[int]]) -> None:
+    """What stands before the mark of the answer is thinking."""
+    folder, out = thinker
+    assert takes_effort(folder)
+    Torch().check(Model(f"local/{folder}", effort="high"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     words = out[:-1] if out[-1] == tokenizer.eos_token_id else out
-    assert mark in words
-    place = words.index(mark)
-    [reply] = replies(talker, request_of(talker, "high", temperature=0))
+    place = words.index(tokenizer.convert_tokens_to_ids("<|assistant|>"))
+    [reply] = replies(folder, request_of(folder, "high", temperature=0))
     assert reply.reasoning == tokenizer.decode(words[:place], skip_special_tokens=True)
     assert reply.text == tokenizer.decode(words[place + 1 :], skip_special_tokens=True)
     assert reply.usage.output_tokens == len(out), "thinking is counted and paid"
@@ -219,11 +237,16 @@ def test_a_reply_that_never_ends_its_thinking_is_empty(tmp_path: Path) -> None:
     assert reply.reasoning
 
 
-def test_a_stop_string_in_the_thinking_stops_nothing(talker: Path) -> None:
-    [whole] = replies(talker, request_of(talker, "high", temperature=0))
-    inside = next(c for c in whole.reasoning if c.isalnum() and c not in whole.text)
-    [same] = replies(talker, request_of(talker, "high", temperature=0, stop=(inside,)))
+def test_a_stop_string_in_the_thinking_stops_nothing(thinker: tuple[Path, list[int]]) -> None:
+    folder, _ = thinker
+    [whole] = replies(folder, request_of(folder, "high", temperature=0))
+    inside = whole.reasoning.strip()[:3]
+    assert inside not in whole.text
+    [same] = replies(folder, request_of(folder, "high", temperature=0, stop=(inside,)))
     assert (same.reasoning, same.text) == (whole.reasoning, whole.text)
+    late = whole.text[2:5]
+    [cut] = replies(folder, request_of(folder, "high", temperature=0, stop=(late,)))
+    assert (cut.reasoning, cut.text) == (whole.reasoning, whole.text[: whole.text.index(late)])
 
 
 def test_a_given_beginning_and_thinking_exclude_each_other(talker: Path) -> None:
