@@ -29,7 +29,7 @@ def problems(name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     cuts=st.lists(st.tuples(st.sampled_from(["drop", "twice", "odd", "char"]), st.randoms())),

@@ -31,8 +31,8 @@ TINY = Member("nano", "nano", 1, width=32, layers=1, heads=1)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few groups in a chunk, no compiler, no looks at dev problems."""
-    monkeypatch.setattr(generators, "CHUNK_GROUPS", 8)
-    monkeypatch.setattr(generators, "OWN_PROBLEMS", 2)
+    monkeypatch.setattr(generators, "CHUNK_GROUPS", 6)
+    monkeypatch.setattr(generators, "OWN_PROBLEMS", 1)
     monkeypatch.setattr(generators, "OWN_EACH", 3)
     monkeypatch.setattr(heads, "CHUNK_QUESTIONS", 12)
     monkeypatch.setattr(shutil, "which", lambda name: None)
@@ -54,9 +54,9 @@ def weights(work: Any) -> dict[str, Any]:
 
 def test_a_run_that_stopped_goes_on_and_ends_with_the_same_weights(tmp_path: Path) -> None:
     """The last chunks hold the model's own samples, so these repeat too."""
-    whole = train(tmp_path / "whole", tokens=9_000)
-    train(tmp_path / "parts", tokens=9_000, stop=3_000)
-    rest = train(tmp_path / "parts", tokens=9_000)
+    whole = train(tmp_path / "whole", tokens=6_000)
+    train(tmp_path / "parts", tokens=6_000, stop=2_000)
+    rest = train(tmp_path / "parts", tokens=6_000)
     assert whole.progress == rest.progress == 1.0
     assert (whole.steps, whole.tokens) == (rest.steps, rest.tokens)
     for name, tensor in weights(whole).items():
@@ -69,9 +69,10 @@ def test_a_run_that_stopped_goes_on_and_ends_with_the_same_weights(tmp_path: Pat
 def test_another_seed_does_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
     train(tmp_path, tokens=3_000)
     with pytest.raises(ConfigError, match=r"checkpoint\.pt: .*take another --out"):
-        train(tmp_path, tokens=9_000, seed=1)
+        train(tmp_path, tokens=6_000, seed=1)
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_training(tmp_path: Path) -> None:
     """Low levels first; at the end, judged answers by the model itself."""
     asked = []
@@ -87,7 +88,7 @@ def test_the_parts_of_a_training(tmp_path: Path) -> None:
     first = [group.prefix for _, groups in asked[:1] for group in groups]
     assert not any("Rank the answers." in text for text in first)
     assert any(progress >= 0.8 for progress, _ in asked)
-    assert {len(groups) for _, groups in asked} == {8}
+    assert {len(groups) for _, groups in asked} == {6}
     assert set(easy(MIXES["nano"]).levels["listfn"]) == {1, 2}
 
 
