@@ -112,7 +112,7 @@ def test_written_files_say_what_they_are(tmp_path: Path) -> None:
 def test_a_reward_head_is_trained_on_a_trunk_and_loads_as_a_scorer(tmp_path: Path) -> None:
     train(tmp_path, tokens=2_000)
     for name, kind in (("nano-prm", "steps"), ("nano-orm", "outcome")):
-        member = replace(MEMBERS[name], trunk="nano")
+        member = replace(MEMBERS[name], trunk="nano", mix="nano")
         train(tmp_path, member, tokens=2_000)
         assert head_of(tmp_path / name) == kind
         [lines] = Heads(tmp_path / name).lines("2 + 2", ["2 + 2 = 4\n#### 4"])
@@ -123,7 +123,7 @@ def test_a_reward_head_is_trained_on_a_trunk_and_loads_as_a_scorer(tmp_path: Pat
 def test_marks_stand_where_scores_are_read(tmp_path: Path) -> None:
     """A row of training and the scorer cut an answer into the same tokens."""
     train(tmp_path, tokens=2_000)
-    member = replace(MEMBERS["nano-prm"], trunk="nano")
+    member = replace(MEMBERS["nano-prm"], trunk="nano", mix="nano")
     options = training.Options(tmp_path, tokens=1, threads=1)
     work = heads.HeadTraining(member, options, Console(file=StringIO()))
     answer = Marked("k", "<|user|>2 + 2<|assistant|>", ("2 + 2 = 5", "#### 5"), (False, False))
