@@ -1,6 +1,6 @@
 """Training of a generator, in three parts.
 
-* The first fifth of the tokens: the two lowest levels of every task, answers and their checks.
+* The first quarter of the tokens: the two lowest levels of every task, answers and their checks.
 * Then all levels and all roles, in the shares of the model's mix.
 * In the last fifth a share of the judged answers is what the model itself writes at that time.
 """
@@ -26,7 +26,7 @@ from archon.nano.training import Training
 
 __all__ = ["GeneratorTraining"]
 
-EASY_UNTIL = 0.2
+EASY_UNTIL = 0.25
 OWN_FROM = 0.8
 CHUNK_GROUPS = 2048
 OWN_PROBLEMS, OWN_EACH = 48, 8
