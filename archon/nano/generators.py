@@ -30,8 +30,6 @@ EASY_UNTIL = 0.25
 OWN_FROM = 0.8
 CHUNK_GROUPS = 2048
 OWN_PROBLEMS, OWN_EACH = 48, 8
-DRILLS = 0.3
-"""Share of bare operations in the first part, for a model that learns arithmetic alone."""
 _PROBE_LEVEL, _PROBE_PROBLEMS, _PROBE_SAMPLES = 3, 24, 4
 
 
@@ -58,8 +56,7 @@ class GeneratorTraining(Training):
         """The groups of a chunk."""
         mix, rng = self.member.taught, random.Random(f"archon-nano-chunk/{seed}")
         if self.progress < EASY_UNTIL:
-            share = DRILLS * mix.tasks.get("arithmetic", 0.0)
-            return list(islice(drilled(groups(easy(mix), seed), share, rng), CHUNK_GROUPS))
+            return list(islice(drilled(groups(easy(mix), seed), mix.drills, rng), CHUNK_GROUPS))
         if self.progress < OWN_FROM:
             return list(islice(groups(mix, seed), CHUNK_GROUPS))
         self.model.eval()
