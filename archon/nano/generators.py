@@ -1,6 +1,6 @@
 """Training of a generator, in three parts.
 
-* The first fifth of the tokens: the two lowest levels of every task, answers and their checks.
+* The first quarter of the tokens: the two lowest levels of every task, answers and their checks.
 * Then all levels and all roles, in the shares of the model's mix.
 * In the last fifth a share of the judged answers is what the model itself writes at that time.
 """
@@ -26,12 +26,10 @@ from archon.nano.training import Training
 
 __all__ = ["GeneratorTraining"]
 
-EASY_UNTIL = 0.2
+EASY_UNTIL = 0.25
 OWN_FROM = 0.8
 CHUNK_GROUPS = 2048
 OWN_PROBLEMS, OWN_EACH = 48, 8
-DRILLS = 0.3
-"""Share of bare operations in the first part, for a model that learns arithmetic alone."""
 _PROBE_LEVEL, _PROBE_PROBLEMS, _PROBE_SAMPLES = 3, 24, 4
 
 
@@ -58,8 +56,7 @@ class GeneratorTraining(Training):
         """The groups of a chunk."""
         mix, rng = self.member.taught, random.Random(f"archon-nano-chunk/{seed}")
         if self.progress < EASY_UNTIL:
-            share = DRILLS * mix.tasks.get("arithmetic", 0.0)
-            return list(islice(drilled(groups(easy(mix), seed), share, rng), CHUNK_GROUPS))
+            return list(islice(drilled(groups(easy(mix), seed), mix.drills, rng), CHUNK_GROUPS))
         if self.progress < OWN_FROM:
             return list(islice(groups(mix, seed), CHUNK_GROUPS))
         self.model.eval()

@@ -60,7 +60,7 @@ def problems_of(mix: Mix, seed: int, count: int) -> list[tuple[Family[Any, Any],
     rng, stream = random.Random(f"archon-nano-heads/{seed}"), Problems(seed)
     found: list[tuple[Family[Any, Any], Any]] = []
     for _ in range(count):
-        family = FAMILIES[drawn(mix.tasks, rng)]
+        family = mix.families[drawn(mix.tasks, rng)]
         levels = mix.levels.get(family.name) or dict.fromkeys(family.levels, 1.0)
         found.append((family, stream.next(family, drawn(levels, rng))))
     return found

@@ -53,9 +53,9 @@ def _fingerprint(mix: str) -> str:
 
 
 _MEMBERS = (
-    Member("nano-code", "nano-code", 22_000_000),
-    Member("nano-math", "nano-math", 22_000_000),
-    Member("nano", "nano", 15_000_000, width=128, heads=4),
+    Member("nano-code", "nano-code", 17_600_000),
+    Member("nano-math", "nano-math", 17_600_000),
+    Member("nano", "nano", 11_000_000, width=128, heads=4),
     Member("nano-prm", "nano-math", 2_500_000, trunk="nano-math", steps=True),
     Member("nano-orm", "nano", 2_500_000, trunk="nano-code"),
 )

@@ -39,7 +39,7 @@ def own_groups(mix: Mix, seed: int, speaker: Speaker, problems: int, each: int) 
     stream = Problems(seed)
     asked: list[tuple[Family[Any, Any], Any]] = []
     for _ in range(problems):
-        family = FAMILIES[drawn(mix.tasks, rng)]
+        family = mix.families[drawn(mix.tasks, rng)]
         levels = mix.levels.get(family.name) or dict.fromkeys(family.levels, 1.0)
         asked.append((family, stream.next(family, drawn(levels, rng))))
     torch.manual_seed(seed)

@@ -55,7 +55,7 @@ def marked_answers(mix: Mix, seed: int, each: int = 4) -> Iterator[tuple[Marked,
     rng = random.Random(f"archon-nano-marked/{seed}")
     problems = Problems(seed)
     while True:
-        family = FAMILIES[drawn(mix.tasks, rng)]
+        family = mix.families[drawn(mix.tasks, rng)]
         levels = mix.levels.get(family.name) or dict.fromkeys(family.levels, 1.0)
         problem = problems.next(family, drawn(levels, rng))
         case = Case(family, problem, mix.knobs, rng)
