@@ -10,7 +10,7 @@ import torch
 
 from archon.nano.data import Group
 from archon.nano.examples.family import Family
-from archon.nano.examples.mixing import FAMILIES, Mix, Problems, drawn
+from archon.nano.examples.mixing import Mix, Problems, drawn
 from archon.nano.examples.roles import ROLES, Case
 from archon.nano.sampling import Speaker
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from archon.nano.data import ASSISTANT, USER
 from archon.nano.examples.family import Draft, Family
-from archon.nano.examples.mixing import FAMILIES, Mix, Problems, drawn
+from archon.nano.examples.mixing import Mix, Problems, drawn
 from archon.nano.examples.roles import Case, drafts
 
 __all__ = ["Marked", "marked", "marked_answers"]
