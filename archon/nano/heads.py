@@ -22,15 +22,14 @@ from transformers import (
 
 from archon.backends.torch_heads import line_ends
 from archon.backends.torch_text import Speech
-from archon.errors import ConfigError
 from archon.nano.batches import Batch, Row, batch_of
 from archon.nano.data import ASSISTANT, USER
 from archon.nano.examples.family import Family
 from archon.nano.examples.marking import Marked, marked, marked_answers
-from archon.nano.examples.mixing import FAMILIES, Mix, Problems, drawn
+from archon.nano.examples.mixing import FAMILIES, questions
 from archon.nano.sampling import Speaker
 from archon.nano.separating import auc
-from archon.nano.training import Training
+from archon.nano.training import Training, trunk_of
 from archon.types import Message
 
 __all__ = ["HeadTraining", "own_answers"]
@@ -46,24 +45,13 @@ def own_answers(
 ) -> Iterator[tuple[Marked, ...]]:
     """Marked answers of a model, those of one problem together; unreadable ones are left out."""
     torch.manual_seed(seed)
-    questions = [problem.question for _, problem in asked]
-    replies = speaker.replies(questions, _SAMPLES, _TEMPERATURE, limit=160)
+    prompts = [problem.question for _, problem in asked]
+    replies = speaker.replies(prompts, _SAMPLES, _TEMPERATURE, limit=160)
     for (family, problem), texts in zip(asked, replies, strict=True):
         drafts = (family.read(problem, text) for text in dict.fromkeys(texts))
         found = tuple(marked(family, problem, draft) for draft in drafts if draft is not None)
         if found:
             yield found
-
-
-def problems_of(mix: Mix, seed: int, count: int) -> list[tuple[Family[Any, Any], Any]]:
-    """Train problems of a mix."""
-    rng, stream = random.Random(f"archon-nano-heads/{seed}"), Problems(seed)
-    found: list[tuple[Family[Any, Any], Any]] = []
-    for _ in range(count):
-        family = mix.families[drawn(mix.tasks, rng)]
-        levels = mix.levels.get(family.name) or dict.fromkeys(family.levels, 1.0)
-        found.append((family, stream.next(family, drawn(levels, rng))))
-    return found
 
 
 class HeadTraining(Training):
@@ -73,13 +61,7 @@ class HeadTraining(Training):
 
     def begun(self) -> Any:
         """The trunk of the generator with a new head."""
-        folder = self.options.out / self.member.trunk
-        if not (folder / "model.safetensors").is_file():
-            raise ConfigError(
-                f"{self.member.name!r} starts from {self.member.trunk!r}, which is not there:"
-                f" train --model {self.member.trunk} first",
-                where=str(folder),
-            )
+        folder = trunk_of(self.member, self.options.out)
         trunk = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         self.speech, self.writer = Speech(folder), Speaker(trunk, self.tokenizer)
         kind: Any = (
@@ -95,8 +77,9 @@ class HeadTraining(Training):
     def batches(self, seed: int) -> Iterator[Batch]:
         """The answers of a chunk, those of one question in a row."""
         made = islice(marked_answers(self.member.taught, seed, _SAMPLES), CHUNK_QUESTIONS // 2)
-        asked = problems_of(self.member.taught, seed, CHUNK_QUESTIONS // 2)
-        answers = [*made, *own_answers(asked, self.writer, seed)]
+        rng = random.Random(f"archon-nano-heads/{seed}")
+        chosen = questions(self.member.taught, seed, CHUNK_QUESTIONS // 2, rng)
+        answers = [*made, *own_answers(chosen, self.writer, seed)]
         rows = sorted(map(self.row, answers), key=lambda row: len(row.ids))
         ready: list[list[Row]] = [[]]
         for row in rows:

@@ -150,14 +150,14 @@ def main() -> None:
         for benchmark in options.benchmarks:
             if (name, benchmark) in _done(cells):
                 continue
-            if member.trunk:
+            if member.head:
                 trunk = options.weights / member.trunk
                 cells += list(head(member, folder, trunk, benchmark, sizes))
             else:
                 cells += list(generator(member, folder, benchmark, sizes))
             kept(file, facts | {"problems": sizes.problems, "samples": sizes.samples}, cells)
             console.print(f"{name} on {benchmark}: done")
-    generators = [options.weights / n for n in options.models if not MEMBERS[n].trunk]
+    generators = [options.weights / n for n in options.models if not MEMBERS[n].head]
     facts = _facts(facts, sizes, [one for one in generators if one.is_dir()])
     kept(file, facts, cells)
     with whole_file(options.out / "results.md") as out:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
+from typing import Literal
 
 from archon.nano.examples.mixing import FAMILIES, MIXES, Mix, fingerprint
 
@@ -23,8 +24,8 @@ class Member:
         width: of the hidden state.
         layers: of the network.
         heads: of the attention.
-        trunk: for a reward head, the generator that it starts from; empty for a generator.
-        steps: for a reward head, whether it scores every line, not only the whole answer.
+        trunk: the generator that it starts from; empty for one that starts from nothing.
+        head: what a reward head scores; empty for a model that writes.
     """
 
     name: str
@@ -34,7 +35,12 @@ class Member:
     layers: int = 4
     heads: int = 5
     trunk: str = ""
-    steps: bool = False
+    head: Literal["", "lines", "answers"] = ""
+
+    @property
+    def steps(self) -> bool:
+        """Whether it scores every line, not only the whole answer."""
+        return self.head == "lines"
 
     @property
     def taught(self) -> Mix:
@@ -55,9 +61,10 @@ def _fingerprint(mix: str) -> str:
 _MEMBERS = (
     Member("nano-code", "nano-code", 17_600_000),
     Member("nano-math", "nano-math", 17_600_000),
-    Member("nano", "nano", 11_000_000, width=128, heads=4),
-    Member("nano-prm", "nano-math", 2_500_000, trunk="nano-math", steps=True),
-    Member("nano-orm", "nano", 2_500_000, trunk="nano-code"),
+    Member("nano", "nano", 8_000_000, width=128, heads=4),
+    Member("nano-sharp", "nano-math", 500_000, trunk="nano-math"),
+    Member("nano-prm", "nano-math", 1_500_000, trunk="nano-math", head="lines"),
+    Member("nano-orm", "nano", 1_500_000, trunk="nano-code", head="answers"),
 )
 MEMBERS: Mapping[str, Member] = MappingProxyType({member.name: member for member in _MEMBERS})
 """All models, in the order in which they are trained."""

@@ -10,7 +10,7 @@ import torch
 
 from archon.nano.data import Group
 from archon.nano.examples.family import Family
-from archon.nano.examples.mixing import Mix, Problems, drawn
+from archon.nano.examples.mixing import Mix, drawn, questions
 from archon.nano.examples.roles import ROLES, Case
 from archon.nano.sampling import Speaker
 
@@ -36,16 +36,11 @@ def own_groups(mix: Mix, seed: int, speaker: Speaker, problems: int, each: int) 
         each: groups for every problem.
     """
     rng = random.Random(f"archon-nano-own/{seed}")
-    stream = Problems(seed)
-    asked: list[tuple[Family[Any, Any], Any]] = []
-    for _ in range(problems):
-        family = mix.families[drawn(mix.tasks, rng)]
-        levels = mix.levels.get(family.name) or dict.fromkeys(family.levels, 1.0)
-        asked.append((family, stream.next(family, drawn(levels, rng))))
+    chosen = questions(mix, seed, problems, rng)
     torch.manual_seed(seed)
-    questions = [problem.question for _, problem in asked]
-    replies = speaker.replies(questions, _SAMPLES, _TEMPERATURE, limit=160)
-    for (family, problem), texts in zip(asked, replies, strict=True):
+    prompts = [problem.question for _, problem in chosen]
+    replies = speaker.replies(prompts, _SAMPLES, _TEMPERATURE, limit=160)
+    for (family, problem), texts in zip(chosen, replies, strict=True):
         own = tuple(draft for text in texts if (draft := family.read(problem, text)) is not None)
         case = Case(family, problem, mix.knobs, rng, own)
         for _ in range(each):

@@ -1,9 +1,9 @@
 """Train the nano family: ``python -m archon.nano.train --model all --out DIR``.
 
-Every model is trained from nothing (the reward heads from a generator of the family) on examples
-that are generated on the fly: `archon.nano.members` says which models there are and on how many
-tokens each is trained, `archon.nano.examples.mixing` on which tasks and roles, and
-`archon.nano.generators` and `archon.nano.heads` in which parts the training goes.
+Every model is trained from nothing (the sharpened variant and the reward heads from a generator of
+the family) on examples that are generated on the fly: `archon.nano.members` says which models there
+are and on how many tokens each is trained, `archon.nano.examples.mixing` on which tasks and roles,
+and `archon.nano.generators`, `archon.nano.sharpening` and `archon.nano.heads` how.
 
 The learning rate is flat up to 55 % of the tokens and then falls to zero. All chance comes from
 ``--seed``. A run that was killed goes on from its last checkpoint with the same command.
@@ -23,10 +23,18 @@ from rich.console import Console
 from archon.errors import ArchonError
 from archon.nano.generators import GeneratorTraining
 from archon.nano.heads import HeadTraining
-from archon.nano.members import MEMBERS
-from archon.nano.training import Options
+from archon.nano.members import MEMBERS, Member
+from archon.nano.sharpening import Sharpening
+from archon.nano.training import Options, Training
 
 __all__ = ["main"]
+
+
+def kind_of(member: Member) -> type[Training]:
+    """What trains a model."""
+    if member.head:
+        return HeadTraining
+    return Sharpening if member.trunk else GeneratorTraining
 
 
 def main() -> None:
@@ -47,7 +55,7 @@ def main() -> None:
     console = Console()
     for name in MEMBERS if chosen == "all" else (chosen,):
         member = MEMBERS[name]
-        kind = HeadTraining if member.trunk else GeneratorTraining
+        kind = kind_of(member)
         try:
             kind(member, Options(**given), console).run()
         except ArchonError as error:

@@ -27,7 +27,7 @@ from archon.nano.optim import Optimizer
 from archon.nano.vocabulary import family_tokenizer
 from archon.writing import whole_file
 
-__all__ = ["Options", "Training", "rate_at"]
+__all__ = ["Options", "Training", "rate_at", "trunk_of"]
 
 DECAY_FROM = 0.55
 
@@ -59,6 +59,22 @@ def rate_at(progress: float, steps: int) -> float:
     """Share of the peak learning rate: short warm-up, flat, then down to zero."""
     warm = min(1.0, (steps + 1) / 40)
     return warm * min(1.0, max(0.01, (1 - progress) / (1 - DECAY_FROM)))
+
+
+def trunk_of(member: Member, out: Path) -> Path:
+    """The folder of the generator that a model starts from.
+
+    Raises:
+        ConfigError: it is not trained yet.
+    """
+    folder = out / member.trunk
+    if not (folder / "model.safetensors").is_file():
+        raise ConfigError(
+            f"{member.name!r} starts from {member.trunk!r}, which is not there:"
+            f" train --model {member.trunk} first",
+            where=str(folder),
+        )
+    return folder
 
 
 class Training:

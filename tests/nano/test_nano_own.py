@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -18,6 +19,7 @@ from archon.nano.examples.marking import marked
 from archon.nano.examples.mixing import FAMILIES, GENERAL
 from archon.nano.examples.roles import ROLES, Case
 from archon.nano.own import JUDGING, own_groups, truth
+from archon.nano.sharpening import sharpened
 
 ODD = ("", "    ", "####", "#### ", "a = b", "1 + 2", "0 / 0 = 3", "4 -1 = 3", "return xs")
 
@@ -103,3 +105,27 @@ def test_truth_is_what_the_reference_says() -> None:
             assert truth(family, problem, family.right(problem, rng).text)
             assert not truth(family, problem, family.wrong(problem, rng).text)
             assert not truth(family, problem, "?")
+
+
+class Undecided:
+    """Says two numbers twice each and a third once, in every form."""
+
+    def __init__(self, *said: str) -> None:
+        self.said = said
+
+    def replies(
+        self, prompts: list[str], copies: int, temperature: float, limit: int
+    ) -> list[list[str]]:
+        return [[self.said[i % len(self.said)] for i in range(copies)] for _ in prompts]
+
+
+def test_sharpening_teaches_what_most_samples_say_right_or_not() -> None:
+    mix = replace(GENERAL, tasks={"arithmetic": 1.0})
+    voice = Undecided("1 + 1 = 2\n#### 2", "2\n#### 2", "3\n#### 3", "no number")
+    groups = list(sharpened(mix, 1, voice, 5))  # type: ignore[arg-type]
+    assert len(groups) == 5
+    for group in groups:
+        replies = [reply for _, reply in group.branches]
+        assert replies == ["1 + 1 = 2\n#### 2<|end|>", "2\n#### 2<|end|>"]
+    alone = Undecided(*(f"#### {number}" for number in range(8)))
+    assert not list(sharpened(mix, 1, alone, 5))  # type: ignore[arg-type]

@@ -20,10 +20,12 @@ from archon.backends.torch_config import head_of, nominal_price  # noqa: E402
 from archon.backends.torch_files import flops_per_token  # noqa: E402
 from archon.backends.torch_heads import Heads  # noqa: E402
 from archon.errors import ConfigError  # noqa: E402
-from archon.nano import generators, heads, training  # noqa: E402
+from archon.nano import generators, heads, sharpening, training  # noqa: E402
+from archon.nano.data import Group  # noqa: E402
 from archon.nano.examples.marking import Marked  # noqa: E402
 from archon.nano.examples.mixing import MIXES, fingerprint  # noqa: E402
 from archon.nano.members import MEMBERS, Member, easy  # noqa: E402
+from archon.nano.train import kind_of  # noqa: E402
 
 TINY = Member("nano", "nano", 1, width=32, layers=1, heads=1)
 
@@ -35,13 +37,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generators, "OWN_PROBLEMS", 1)
     monkeypatch.setattr(generators, "OWN_EACH", 3)
     monkeypatch.setattr(heads, "CHUNK_QUESTIONS", 12)
+    monkeypatch.setattr(sharpening, "CHUNK_QUESTIONS", 4)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     for kind in (generators.GeneratorTraining, heads.HeadTraining):
         monkeypatch.setattr(kind, "probe", lambda self: {})
 
 
 def train(out: Path, member: Member = TINY, **options: Any) -> Any:
-    kind = heads.HeadTraining if member.trunk else generators.GeneratorTraining
+    kind = kind_of(member)
     given = {"threads": 1, "batch": 1024, "every": 0.0} | options
     work = kind(member, training.Options(out, **given), Console(file=StringIO()))
     work.run()
@@ -137,3 +140,24 @@ def test_marks_stand_where_scores_are_read(tmp_path: Path) -> None:
 def test_a_head_without_its_trunk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="train --model nano-math first"):
         train(tmp_path, MEMBERS["nano-prm"])
+
+
+@pytest.mark.slow
+def test_a_sharpened_variant_starts_from_its_trunk_and_learns_its_own_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = train(tmp_path, tokens=2_000)
+    taught: list[Any] = []
+
+    def one(*args: Any) -> Any:
+        taught.append(args[0])
+        return iter([Group(("+1+1",), "<|user|>1 + 1", (("<|assistant|>", "#### 2<|end|>"),))])
+
+    monkeypatch.setattr(sharpening, "sharpened", one)
+    member = replace(MEMBERS["nano-sharp"], trunk="nano", mix="nano", tokens=200)
+    variant = train(tmp_path, member, tokens=200)
+    assert taught[0] is MIXES["nano"]
+    before, after = weights(trunk), weights(variant)
+    gaps = [float((after[name] - before[name].half().float()).abs().max()) for name in after]
+    assert 0 < max(gaps) < 0.5
+    assert head_of(tmp_path / "nano-sharp") == ""

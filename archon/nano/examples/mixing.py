@@ -20,7 +20,17 @@ from archon.nano.examples.knobs import TAUGHT, Knobs
 from archon.nano.examples.listfn import ListFnFamily
 from archon.nano.examples.roles import CODE_ROLES, ROLES, Case
 
-__all__ = ["FAMILIES", "GENERAL", "MIXES", "Mix", "Problems", "drawn", "fingerprint", "groups"]
+__all__ = [
+    "FAMILIES",
+    "GENERAL",
+    "MIXES",
+    "Mix",
+    "Problems",
+    "drawn",
+    "fingerprint",
+    "groups",
+    "questions",
+]
 
 FAMILIES: dict[str, Family[Any, Any]] = {
     family.name: family
@@ -118,6 +128,19 @@ class Problems:
                 return next(self._streams[place])
             except (RuntimeError, StopIteration):
                 del self._streams[place]
+
+
+def questions(
+    mix: Mix, seed: int, count: int, rng: random.Random
+) -> list[tuple[Family[Any, Any], Any]]:
+    """Train problems of a mix with their tasks, drawn from the streams of a seed."""
+    stream = Problems(seed)
+    found: list[tuple[Family[Any, Any], Any]] = []
+    for _ in range(count):
+        family = mix.families[drawn(mix.tasks, rng)]
+        levels = mix.levels.get(family.name) or dict.fromkeys(family.levels, 1.0)
+        found.append((family, stream.next(family, drawn(levels, rng))))
+    return found
 
 
 def groups(mix: Mix, seed: int) -> Iterator[Group]:
