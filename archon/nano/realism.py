@@ -33,9 +33,21 @@ from archon.nano.examples.mixing import FAMILIES
 from archon.nano.factorial import HOMES, TECHNIQUES, Measured, Subset, factorial, vote_at, votes
 from archon.nano.judged import chances, ranks
 from archon.nano.measure import MIDDLE, WEIGHTS
+from archon.nano.members import MEMBERS
 from archon.writing import whole_file
 
-__all__ = ["Check", "agreement", "calibration_error", "main", "spread", "verdicts_on"]
+__all__ = [
+    "Check",
+    "agreement",
+    "calibration_error",
+    "main",
+    "overconfidence",
+    "spread",
+    "verdicts_on",
+]
+
+SHARPENED = "arithmetic"
+"""Where the sharpened variant is compared with its trunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +151,31 @@ def _share(hits: Sequence[bool]) -> float | None:
     return sum(hits) / len(hits) if hits else None
 
 
+def overconfidence(found: Sequence[Asked]) -> float:
+    """Mean share of the most frequent answer among the samples, minus how often it is right."""
+    gap = 0.0
+    for one in found:
+        value = majority(one.answers)
+        votes = sum(answer.value == value.value for answer in one.answers if answer.draft)
+        gap += votes / len(one.answers) - value.right
+    return gap / len(found)
+
+
+def sharpened(weights: Path, benchmark: str, problems: int, samples: int) -> Iterator[Check]:
+    """Whether the sharpened variant is surer than it deserves, beside the model it started from."""
+    variant = MEMBERS["nano-sharp"]
+    after, before = (
+        overconfidence(
+            asked(
+                speaker(weights / name), FAMILIES[benchmark], MIDDLE[benchmark], problems, samples
+            )
+        )
+        for name in (variant.name, variant.trunk)
+    )
+    what = "vote share minus accuracy, sharpened minus its trunk"
+    yield Check(what, benchmark, after - before, 0.03, 0.6)
+
+
 def single(weights: Path, benchmark: str, problems: int, samples: int) -> Iterator[Check]:
     """The lines of one benchmark that need no architecture."""
     family, level = FAMILIES[benchmark], MIDDLE[benchmark]
@@ -222,6 +259,8 @@ def main() -> None:
     for name in options.benchmarks:
         checks += list(single(options.weights, name, problems, samples))
         console.print(f"{name}: samples done")
+    if SHARPENED in options.benchmarks:
+        checks += list(sharpened(options.weights, SHARPENED, problems, samples))
     tables: dict[str, dict[Subset, Measured]] = {}
     curves: dict[str, list[Measured]] = {}
     with archon.Session(pool=options.out / "pool.db") as session:

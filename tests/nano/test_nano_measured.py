@@ -260,3 +260,12 @@ class _Nothing(SimpleNamespace):
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+def test_overconfidence_is_vote_share_minus_accuracy() -> None:
+    sure_and_wrong = asked("5", "5", "5", "right")
+    torn_and_right = asked("right", "right", "7", "8")
+    unread = asked("right", "right", "right", "none")
+    assert realism.overconfidence([sure_and_wrong]) == pytest.approx(0.75)
+    assert realism.overconfidence([sure_and_wrong, torn_and_right]) == pytest.approx(0.125)
+    assert realism.overconfidence([unread]) == pytest.approx(-0.25)

@@ -1,10 +1,9 @@
-"""The shipped weights of the nano family: size, loading, chat format, and that they are not stale."""
+"""The shipped weights of the nano family: size, loading, chat format, whether they are stale."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +14,6 @@ transformers = pytest.importorskip("transformers")
 
 from archon.backends.torch_config import head_of, nominal_price, takes_effort  # noqa: E402
 from archon.backends.torch_files import flops_per_token  # noqa: E402
-from archon.backends.torch_heads import Heads  # noqa: E402
 from archon.nano.answering import Asked, asked, speaker  # noqa: E402
 from archon.nano.examples.mixing import FAMILIES  # noqa: E402
 from archon.nano.members import MEMBERS, Member  # noqa: E402
@@ -71,9 +69,10 @@ def test_the_files_are_complete(member: Member) -> None:
     needed = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
     assert needed | {"chat_template.jinja", "README.md"} <= names
     assert config(member)["architectures"] == [HEADS[member.head]]
-    assert head_of(WEIGHTS / member.name) == {"": "", "lines": "steps", "answers": "outcome"}[
-        member.head
-    ]
+    assert (
+        head_of(WEIGHTS / member.name)
+        == {"": "", "lines": "steps", "answers": "outcome"}[member.head]
+    )
     assert takes_effort(WEIGHTS / member.name)
 
 
