@@ -17,10 +17,14 @@ from archon.nano.examples.family import Draft, Family
 from archon.nano.sampling import Speaker
 from archon.nano.vocabulary import family_tokenizer
 
-__all__ = ["LIMIT", "Answer", "Asked", "asked", "majority", "speaker"]
+__all__ = ["LIMIT", "LIMITS", "Answer", "Asked", "asked", "majority", "speaker"]
 
 LIMIT = 160
-"""Most tokens of an answer."""
+"""Most tokens of what a judge says."""
+LIMITS = {"arithmetic": 112, "listfn": 112, "countdown": 80, "constraints": 32}
+"""Most tokens of an answer; the longest right ones have 90, 93, 74 and 24."""
+_TOGETHER = 8
+"""Samples of a problem that are drawn together: what fits the processor's cache best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +111,26 @@ def asked(
         thought = voice.thought(questions, samples, temperature)
         said = [[answer for _, answer in group] for group in thought]
     else:
-        said = voice.replies(questions, samples, temperature, LIMIT)
+        said = _sampled(voice, questions, samples, temperature, LIMITS[family.name])
     found = []
     for problem, texts in zip(chosen, said, strict=True):
         one = Asked(family, problem, ())
         graded = {text: one.grade(text) for text in dict.fromkeys(texts)}
         found.append(Asked(family, problem, tuple(graded[text] for text in texts)))
     return found
+
+
+def _sampled(
+    voice: Speaker, questions: Sequence[str], samples: int, temperature: float, limit: int
+) -> list[list[str]]:
+    """So many replies to each question, a few at a time."""
+    rounds = samples // _TOGETHER if samples % _TOGETHER == 0 else 1
+    repeated = [question for question in questions for _ in range(rounds)]
+    said = voice.replies(repeated, samples // rounds, temperature, limit)
+    return [
+        [text for group in said[start : start + rounds] for text in group]
+        for start in range(0, len(said), rounds)
+    ]
 
 
 def majority(answers: Sequence[Answer]) -> Answer:

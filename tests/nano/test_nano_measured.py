@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 import archon
 from archon.layers import Critique, Fuse, Generate, Rank, Verify, Vote
 from archon.model import Model
-from archon.nano import judged, realism, tests_written
+from archon.nano import answering, judged, realism, tests_written
 from archon.nano.answering import Answer, Asked, majority
 from archon.nano.cells import Cell, Place, kept, mean, read, table
 from archon.nano.examples.mixing import FAMILIES
@@ -269,3 +269,30 @@ def test_overconfidence_is_vote_share_minus_accuracy() -> None:
     assert realism.overconfidence([sure_and_wrong]) == pytest.approx(0.75)
     assert realism.overconfidence([sure_and_wrong, torn_and_right]) == pytest.approx(0.125)
     assert realism.overconfidence([unread]) == pytest.approx(-0.25)
+
+
+class Counting:
+    """Answers a question with the numbers of its samples so far."""
+
+    def __init__(self) -> None:
+        self.said = dict[str, int]()
+
+    def replies(
+        self, prompts: list[str], copies: int, temperature: float, limit: int
+    ) -> list[list[str]]:
+        assert copies <= 8
+        found = []
+        for prompt in prompts:
+            start = self.said.get(prompt, 0)
+            self.said[prompt] = start + copies
+            found.append([f"#### {start + place}" for place in range(copies)])
+        return found
+
+
+@pytest.mark.parametrize("samples", [1, 4, 8, 24])
+def test_every_problem_gets_its_own_samples(samples: int) -> None:
+    family = FAMILIES["arithmetic"]
+    found = answering.asked(Counting(), family, 2, 5, samples)  # type: ignore[arg-type]
+    assert len({one.problem.key for one in found}) == 5
+    for one in found:
+        assert [answer.value for answer in one.answers] == list(range(samples))
