@@ -67,7 +67,7 @@ def test_the_family_is_small() -> None:
 def test_the_files_are_complete(member: Member) -> None:
     names = {path.name for path in (WEIGHTS / member.name).iterdir()}
     needed = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-    assert needed | {"chat_template.jinja", "README.md"} <= names
+    assert needed | {"chat_template.jinja"} <= names
     assert config(member)["architectures"] == [HEADS[member.head]]
     assert (
         head_of(WEIGHTS / member.name)
