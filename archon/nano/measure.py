@@ -2,8 +2,9 @@
 
 For every generator and every trained benchmark: single samples at all levels; at the middle level,
 where a tenth of them at least are right, also thinking first, coverage and majority of many
-samples, and every judging role on answers of the model itself. For every reward head: how well it tells right answers from wrong ones, on
-answers that the generator of its trunk gave to test problems. At the end the speeds.
+samples, and every judging role on answers of the model itself. For every reward head: how well it
+tells right answers from wrong ones, on answers that the generator of its trunk gave to test
+problems. At the end the speeds.
 
 Shares have 95 % intervals over problems. Everything is on the test split; answers are sampled at
 temperature 0.8, judges are greedy. An answer of a list function counts as right when its lines are
@@ -30,7 +31,7 @@ from archon.nano.answering import Asked, asked, majority, speaker
 from archon.nano.cells import Cell, Place, kept, mean, read, table
 from archon.nano.examples.mixing import FAMILIES
 from archon.nano.judged import JUDGED, separation
-from archon.nano.members import MEMBERS, Member
+from archon.nano.members import MEMBERS, SHIPPED, Member
 from archon.nano.speeds import speeds
 from archon.nano.tests_written import asserts, statements
 from archon.writing import whole_file
@@ -133,7 +134,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder of all models")
-    parser.add_argument("--models", nargs="+", choices=MEMBERS, default=list(MEMBERS))
+    parser.add_argument("--models", nargs="+", choices=SHIPPED, default=list(SHIPPED))
     parser.add_argument("--benchmarks", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--problems", type=int, default=FULL.problems)

@@ -1,11 +1,12 @@
 """Train the nano family: ``python -m archon.nano.train --model all --out DIR``.
 
-Every model is trained from nothing (the sharpened variant and the reward heads from a generator of
-the family) on examples that are generated on the fly: `archon.nano.members` says which models there
-are and on how many tokens each is trained, `archon.nano.examples.mixing` on which tasks and roles,
-and `archon.nano.generators`, `archon.nano.sharpening` and `archon.nano.heads` how.
+Every model begins with a generator that is trained from nothing (`-base`) and then taught to judge;
+the sharpened variant and the reward heads go on from there. Examples are generated on the fly:
+`archon.nano.members` says which models there are and on how many tokens each is trained,
+`archon.nano.examples.mixing` on which tasks and roles, and `archon.nano.generators`,
+`archon.nano.judges`, `archon.nano.sharpening` and `archon.nano.heads` how.
 
-The learning rate is flat up to 55 % of the tokens and then falls to zero. All chance comes from
+The learning rate is flat at first and then falls to zero. All chance comes from
 ``--seed``. A run that was killed goes on from its last checkpoint with the same command.
 
 Under ``--out`` each model has a folder with its weights so far as Hugging Face files,
@@ -16,6 +17,7 @@ problems. Copy the other files of a finished folder to ``archon/weights/``.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -23,18 +25,19 @@ from rich.console import Console
 from archon.errors import ArchonError
 from archon.nano.generators import GeneratorTraining
 from archon.nano.heads import HeadTraining
-from archon.nano.members import MEMBERS, Member
+from archon.nano.judges import JudgeTraining
+from archon.nano.members import MEMBERS
 from archon.nano.sharpening import Sharpening
 from archon.nano.training import Options, Training
 
 __all__ = ["main"]
 
 
-def kind_of(member: Member) -> type[Training]:
-    """What trains a model."""
-    if member.head:
-        return HeadTraining
-    return Sharpening if member.trunk else GeneratorTraining
+KINDS: Mapping[str, type[Training]] = {
+    "generator": GeneratorTraining, "judge": JudgeTraining, "sharpened": Sharpening,
+    "lines": HeadTraining, "answers": HeadTraining,
+}  # fmt: skip
+"""What trains each kind of model."""
 
 
 def main() -> None:
@@ -55,7 +58,7 @@ def main() -> None:
     console = Console()
     for name in MEMBERS if chosen == "all" else (chosen,):
         member = MEMBERS[name]
-        kind = kind_of(member)
+        kind = KINDS[member.kind]
         try:
             kind(member, Options(**given), console).run()
         except ArchonError as error:

@@ -29,8 +29,6 @@ from archon.writing import whole_file
 
 __all__ = ["Options", "Training", "rate_at", "trunk_of"]
 
-DECAY_FROM = 0.55
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -55,10 +53,10 @@ class Options:
     stop: int = 0
 
 
-def rate_at(progress: float, steps: int) -> float:
-    """Share of the peak learning rate: short warm-up, flat, then down to zero."""
+def rate_at(progress: float, steps: int, decay: float) -> float:
+    """Share of the peak learning rate: short warm-up, flat up to `decay`, then down to zero."""
     warm = min(1.0, (steps + 1) / 40)
-    return warm * min(1.0, max(0.01, (1 - progress) / (1 - DECAY_FROM)))
+    return warm * min(1.0, max(0.01, (1 - progress) / (1 - decay)))
 
 
 def trunk_of(member: Member, out: Path) -> Path:
@@ -143,7 +141,7 @@ class Training:
         for batch in self.batches(self.options.seed * 1_000_000 + self.chunk):
             loss = self.loss(batch)
             torch.autograd.backward(loss)
-            self.optimizer.step(self.peak * rate_at(self.progress, self.steps))
+            self.optimizer.step(self.peak * rate_at(self.progress, self.steps, self.member.decay))
             found.append(loss.item())
             self.steps += 1
             self.tokens += int(batch.mask.diagonal(dim1=-2, dim2=-1).sum())

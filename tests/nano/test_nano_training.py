@@ -25,7 +25,7 @@ from archon.nano.data import Group  # noqa: E402
 from archon.nano.examples.marking import Marked  # noqa: E402
 from archon.nano.examples.mixing import MIXES, fingerprint  # noqa: E402
 from archon.nano.members import MEMBERS, Member, easy  # noqa: E402
-from archon.nano.train import kind_of  # noqa: E402
+from archon.nano.train import KINDS  # noqa: E402
 
 TINY = Member("nano", "nano", 1, width=32, layers=1, heads=1)
 
@@ -44,7 +44,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def train(out: Path, member: Member = TINY, **options: Any) -> Any:
-    kind = kind_of(member)
+    kind = KINDS[member.kind]
     given = {"threads": 1, "batch": 1024, "every": 0.0} | options
     work = kind(member, training.Options(out, **given), Console(file=StringIO()))
     work.run()
