@@ -99,12 +99,16 @@ def easy(mix: Mix) -> Mix:
 
 
 _JUDGE_ROLES = {
-    "generate": 0.12, "with_tests": 0.01, "check": 0.12, "verdict": 0.22, "rank": 0.2, "fuse": 0.12,
-    "critique": 0.05, "review": 0.04, "refine": 0.05, "unit_tests": 0.02, "code_tests": 0.02,
+    "generate": 0.1, "with_tests": 0.01, "check": 0.12, "verdict": 0.3, "rank": 0.22, "fuse": 0.1,
+    "critique": 0.04, "review": 0.03, "refine": 0.03, "unit_tests": 0.01, "code_tests": 0.01,
     "test_eval": 0.03,
 }  # fmt: skip
 
 
 def judging(mix: Mix) -> Mix:
-    """What a trained generator is taught to become a judge: the same tasks, other roles."""
-    return replace(mix, roles=_JUDGE_ROLES)
+    """What a trained generator is taught to become a judge: other roles, at the low levels.
+
+    Answers of low levels are short, so that more of them are judged with the same tokens.
+    """
+    levels = {name: dict.fromkeys(sorted(FAMILIES[name].levels)[:3], 1.0) for name in mix.tasks}
+    return replace(mix, levels=levels, roles=_JUDGE_ROLES)
