@@ -8,17 +8,24 @@ more, and more of what is judged is what the model itself writes.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from transformers import LlamaForCausalLM
 
-from archon.nano.data import Group
+from archon.nano.data import Group, verdict_drill_group
+from archon.nano.examples import prompts
+from archon.nano.examples.mixing import Mix, Problems, drawn
+from archon.nano.examples.roles import ROLES, Case, pair_group
 from archon.nano.generators import GeneratorTraining
 from archon.nano.members import judging
 from archon.nano.training import trunk_of
 
-__all__ = ["JudgeTraining"]
+__all__ = ["JudgeTraining", "comparisons"]
+
+DRILLS = 0.45
+"""Share of the groups that are drills."""
 
 
 class JudgeTraining(GeneratorTraining):
@@ -36,6 +43,24 @@ class JudgeTraining(GeneratorTraining):
         return model
 
     def chunk_groups(self, seed: int) -> list[Group]:
-        """The groups of a chunk."""
+        """The groups of a chunk, a share of them replaced by drills."""
         rng = random.Random(f"archon-nano-judges/{seed}")
-        return self.with_own(judging(self.member.taught), seed, rng)
+        taught = judging(self.member.taught)
+        drills = comparisons(taught, seed, rng)
+        chosen = self.with_own(taught, seed, rng)
+        return [next(drills) if rng.random() < DRILLS else group for group in chosen]
+
+
+def comparisons(mix: Mix, seed: int, rng: random.Random) -> Iterator[Group]:
+    """Endless drills in comparing: many verdicts, and pairs to rank, on the shortest answers."""
+    problems = Problems(seed)
+    while True:
+        family = mix.families[drawn(mix.tasks, rng)]
+        case = Case(family, problems.next(family, min(family.levels)), mix.knobs, rng)
+        kind = rng.random()
+        if kind < 0.4:
+            yield pair_group(case, 3)
+        elif family.name == "arithmetic" and kind < 0.7:
+            yield verdict_drill_group(prompts.judging, rng)
+        else:
+            yield ROLES["verdict"](case, 8)

@@ -75,13 +75,12 @@ def _fingerprint(mix: str) -> str:
 _MEMBERS = (
     Member("nano-code-base", "nano-code", 17_600_000),
     Member("nano-math-base", "nano-math", 14_000_000, easy=4.4 / 14, decay=0.68),
-    Member("nano-base", "nano", 5_000_000, width=128, heads=4),
-    Member("nano-code", "nano-code", 3_000_000, "judge", trunk="nano-code-base", decay=0.3),
-    Member("nano-math", "nano-math", 3_000_000, "judge", trunk="nano-math-base", decay=0.3),
-    Member("nano", "nano", 2_000_000, "judge", trunk="nano-base", decay=0.3),
-    Member("nano-sharp", "nano-math", 500_000, "sharpened", trunk="nano-math"),
-    Member("nano-prm", "nano-math", 1_500_000, "lines", trunk="nano-math"),
-    Member("nano-orm", "nano", 1_500_000, "answers", trunk="nano-code"),
+    Member("nano", "nano", 5_000_000, width=128, heads=4),
+    Member("nano-code", "nano-code", 2_400_000, "judge", trunk="nano-code-base", decay=0.4),
+    Member("nano-math", "nano-math", 2_400_000, "judge", trunk="nano-math-base", decay=0.4),
+    Member("nano-sharp", "nano-math", 400_000, "sharpened", trunk="nano-math"),
+    Member("nano-prm", "nano-math", 1_000_000, "lines", trunk="nano-math"),
+    Member("nano-orm", "nano", 1_000_000, "answers", trunk="nano-code"),
 )
 MEMBERS: Mapping[str, Member] = MappingProxyType({member.name: member for member in _MEMBERS})
 """All models, in the order in which they are trained."""
@@ -99,7 +98,7 @@ def easy(mix: Mix) -> Mix:
 
 
 _JUDGE_ROLES = {
-    "generate": 0.1, "with_tests": 0.01, "check": 0.12, "verdict": 0.3, "rank": 0.22, "fuse": 0.1,
+    "generate": 0.2, "with_tests": 0.01, "check": 0.12, "verdict": 0.2, "rank": 0.2, "fuse": 0.12,
     "critique": 0.04, "review": 0.03, "refine": 0.03, "unit_tests": 0.01, "code_tests": 0.01,
     "test_eval": 0.03,
 }  # fmt: skip
