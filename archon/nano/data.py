@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from archon.benchmarks.arithmetic import Term, key_of, parse_key, total_of
+from archon.benchmarks.arithmetic import Term, key_of, total_of
 from archon.benchmarks.procedural import split_of
-from archon.layers.verify import CORRECT, INCORRECT
-from archon.nano.working import slipped
 
-__all__ = [
-    "ASSISTANT",
-    "END",
-    "PAD",
-    "THINK",
-    "USER",
-    "Group",
-    "drill_group",
-    "verdict_drill_group",
-]
+__all__ = ["ASSISTANT", "END", "PAD", "THINK", "USER", "Group", "drill_group"]
 
 USER = "<|user|>"
 ASSISTANT = "<|assistant|>"
@@ -64,24 +52,3 @@ def drill_group(rng: random.Random) -> Group:
     """Bare operations, to learn copying and arithmetic fast."""
     drills = [_drill(rng) for _ in range(DRILLS_IN_GROUP)]
     return Group(tuple(key for key, _ in drills), USER, tuple(branch for _, branch in drills))
-
-
-def verdict_drill_group(prompt: Callable[[str, str, str], str], rng: random.Random) -> Group:
-    """Verdicts on a bare operation, to learn comparing two numbers.
-
-    Args:
-        prompt: of a verdict, from question, candidate and check.
-        rng: all chance.
-    """
-    key, (asked, _) = _drill(rng)
-    start = USER + prompt(asked.removesuffix(ASSISTANT), "", "").partition("Answer:")[0] + "Answer:"
-    truth = total_of(parse_key(key))
-    branches = []
-    for _ in range(DRILLS_IN_GROUP):
-        said = truth if rng.random() < 0.3 else rng.randrange(10 ** rng.choice((1, 2, 2, 3, 3)))
-        kind = rng.random()
-        again = said if kind < 0.5 else slipped(said, rng) if kind < 0.85 else truth
-        verdict = CORRECT if said == again else INCORRECT
-        text = f"\n#### {said}\n\nCheck:\n#### {again}"
-        branches.append((text + ASSISTANT, verdict + END))
-    return Group((key,), start, tuple(branches))

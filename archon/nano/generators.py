@@ -18,7 +18,7 @@ from torch import nn
 from archon.nano import network
 from archon.nano.batches import Batch, batches
 from archon.nano.data import Group, drill_group
-from archon.nano.examples.mixing import FAMILIES, Mix, groups
+from archon.nano.examples.mixing import FAMILIES, groups
 from archon.nano.members import easy
 from archon.nano.own import own_groups, truth
 from archon.nano.sampling import Speaker
@@ -41,9 +41,6 @@ def drilled(base: Iterator[Group], share: float, rng: random.Random) -> Iterator
 class GeneratorTraining(Training):
     """A model that writes."""
 
-    last_lines = 1.0
-    """Weight of the tokens of a reply's last line."""
-
     def begun(self) -> Any:
         """An untrained network."""
         model = network.fresh(self.member, self.tokenizer, self.options.seed)
@@ -61,10 +58,6 @@ class GeneratorTraining(Training):
             return list(islice(drilled(groups(easy(mix), seed), mix.drills, rng), CHUNK_GROUPS))
         if self.progress < OWN_FROM:
             return list(islice(groups(mix, seed), CHUNK_GROUPS))
-        return self.with_own(mix, seed, rng)
-
-    def with_own(self, mix: Mix, seed: int, rng: random.Random) -> list[Group]:
-        """Groups of a mix among groups over what the model itself writes now."""
         self.model.eval()
         own = list(own_groups(mix, seed, self.speaker(), OWN_PROBLEMS, OWN_EACH))
         self.model.train()
@@ -73,7 +66,7 @@ class GeneratorTraining(Training):
         return chosen
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean loss over the reply tokens, last lines weighted."""
+        """Mean loss over the reply tokens."""
         hidden = self.body(
             input_ids=batch.ids,
             position_ids=batch.positions,
@@ -82,9 +75,7 @@ class GeneratorTraining(Training):
         ).last_hidden_state
         learned = batch.target >= 0
         logits = self.model.lm_head(hidden[learned])
-        losses = nn.functional.cross_entropy(logits, batch.target[learned], reduction="none")
-        weight = 1 + (self.last_lines - 1) * batch.last[learned]
-        return (losses * weight).sum() / weight.sum()
+        return nn.functional.cross_entropy(logits, batch.target[learned])
 
     def speaker(self) -> Speaker:
         """The model as it is now."""

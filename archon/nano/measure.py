@@ -31,7 +31,7 @@ from archon.nano.answering import Asked, asked, majority, speaker
 from archon.nano.cells import Cell, Place, kept, mean, read, table
 from archon.nano.examples.mixing import FAMILIES
 from archon.nano.judged import JUDGED, separation
-from archon.nano.members import MEMBERS, SHIPPED, Member
+from archon.nano.members import MEMBERS, Member
 from archon.nano.speeds import speeds
 from archon.nano.tests_written import asserts, statements
 from archon.writing import whole_file
@@ -134,7 +134,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder of all models")
-    parser.add_argument("--models", nargs="+", choices=SHIPPED, default=list(SHIPPED))
+    parser.add_argument("--models", nargs="+", choices=MEMBERS, default=list(MEMBERS))
     parser.add_argument("--benchmarks", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--problems", type=int, default=FULL.problems)

@@ -10,12 +10,12 @@ from typing import Literal
 
 from archon.nano.examples.mixing import FAMILIES, MIXES, Mix, fingerprint
 
-__all__ = ["MEMBERS", "SHIPPED", "Member", "easy", "judging"]
+__all__ = ["MEMBERS", "Member", "easy"]
 
 
-Kind = Literal["generator", "judge", "sharpened", "lines", "answers"]
-"""What is trained: a model from nothing, the same taught to judge, one that grows sure of itself,
-or a reward head that scores every line or the whole answer."""
+Kind = Literal["generator", "sharpened", "lines", "answers"]
+"""What is trained: a model from nothing, one that grows sure of itself, or a reward head that
+scores every line or the whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Member:
     """One model.
 
     Attributes:
-        name: as in `local/NAME`; a name that ends in `-base` is not shipped.
+        name: as in `local/NAME`.
         mix: name of what it is taught, in `MIXES`.
         tokens: of training, padding left out.
         kind: what is trained.
@@ -73,20 +73,15 @@ def _fingerprint(mix: str) -> str:
 
 
 _MEMBERS = (
-    Member("nano-code-base", "nano-code", 17_600_000),
-    Member("nano-math-base", "nano-math", 14_000_000, easy=4.4 / 14, decay=0.68),
+    Member("nano-code", "nano-code", 17_600_000),
+    Member("nano-math", "nano-math", 14_000_000, easy=4.4 / 14, decay=0.68),
     Member("nano", "nano", 5_000_000, width=128, heads=4),
-    Member("nano-code", "nano-code", 2_400_000, "judge", trunk="nano-code-base", decay=0.4),
-    Member("nano-math", "nano-math", 2_400_000, "judge", trunk="nano-math-base", decay=0.4),
     Member("nano-sharp", "nano-math", 400_000, "sharpened", trunk="nano-math"),
-    Member("nano-prm", "nano-math", 1_000_000, "lines", trunk="nano-math"),
-    Member("nano-orm", "nano", 1_000_000, "answers", trunk="nano-code"),
+    Member("nano-prm", "nano-math", 2_000_000, "lines", trunk="nano-math"),
+    Member("nano-orm", "nano-code", 2_000_000, "answers", trunk="nano-code"),
 )
 MEMBERS: Mapping[str, Member] = MappingProxyType({member.name: member for member in _MEMBERS})
 """All models, in the order in which they are trained."""
-
-SHIPPED = tuple(name for name in MEMBERS if not name.endswith("-base"))
-"""The models that come with archon."""
 
 _EASY_ROLES = {"generate": 0.8, "check": 0.1, "verdict": 0.1}
 
@@ -95,19 +90,3 @@ def easy(mix: Mix) -> Mix:
     """The beginning of a mix: the two lowest levels of every task, answers and their checks."""
     levels = {name: dict.fromkeys(sorted(FAMILIES[name].levels)[:2], 1.0) for name in mix.tasks}
     return replace(mix, levels=levels, roles=_EASY_ROLES)
-
-
-_JUDGE_ROLES = {
-    "generate": 0.2, "with_tests": 0.01, "check": 0.12, "verdict": 0.2, "rank": 0.2, "fuse": 0.12,
-    "critique": 0.04, "review": 0.03, "refine": 0.03, "unit_tests": 0.01, "code_tests": 0.01,
-    "test_eval": 0.03,
-}  # fmt: skip
-
-
-def judging(mix: Mix) -> Mix:
-    """What a trained generator is taught to become a judge: other roles, at the low levels.
-
-    Answers of low levels are short, so that more of them are judged with the same tokens.
-    """
-    levels = {name: dict.fromkeys(sorted(FAMILIES[name].levels)[:3], 1.0) for name in mix.tasks}
-    return replace(mix, levels=levels, roles=_JUDGE_ROLES)

@@ -1,10 +1,9 @@
 """Train the nano family: ``python -m archon.nano.train --model all --out DIR``.
 
-Every model begins with a generator that is trained from nothing (`-base`) and then taught to judge;
-the sharpened variant and the reward heads go on from there. Examples are generated on the fly:
-`archon.nano.members` says which models there are and on how many tokens each is trained,
-`archon.nano.examples.mixing` on which tasks and roles, and `archon.nano.generators`,
-`archon.nano.judges`, `archon.nano.sharpening` and `archon.nano.heads` how.
+Generators are trained from nothing, the sharpened variant and the reward heads go on from one.
+Examples are generated on the fly: `archon.nano.members` says which models there are and on how many
+tokens each is trained, `archon.nano.examples.mixing` on which tasks and roles, and
+`archon.nano.generators`, `archon.nano.sharpening` and `archon.nano.heads` how.
 
 The learning rate is flat at first and then falls to zero. All chance comes from
 ``--seed``. A run that was killed goes on from its last checkpoint with the same command.
@@ -25,7 +24,6 @@ from rich.console import Console
 from archon.errors import ArchonError
 from archon.nano.generators import GeneratorTraining
 from archon.nano.heads import HeadTraining
-from archon.nano.judges import JudgeTraining
 from archon.nano.members import MEMBERS
 from archon.nano.sharpening import Sharpening
 from archon.nano.training import Options, Training
@@ -34,7 +32,7 @@ __all__ = ["main"]
 
 
 KINDS: Mapping[str, type[Training]] = {
-    "generator": GeneratorTraining, "judge": JudgeTraining, "sharpened": Sharpening,
+    "generator": GeneratorTraining, "sharpened": Sharpening,
     "lines": HeadTraining, "answers": HeadTraining,
 }  # fmt: skip
 """What trains each kind of model."""

@@ -16,15 +16,15 @@ from archon.backends.torch_config import head_of, nominal_price, takes_effort  #
 from archon.backends.torch_files import flops_per_token  # noqa: E402
 from archon.nano.answering import Asked, asked, speaker  # noqa: E402
 from archon.nano.examples.mixing import FAMILIES  # noqa: E402
-from archon.nano.members import MEMBERS, SHIPPED, Member  # noqa: E402
+from archon.nano.members import MEMBERS, Member  # noqa: E402
 from archon.nano.vocabulary import FILE  # noqa: E402
 
 Ask: TypeAlias = Callable[[list[str]], list[str]]
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "archon" / "weights"
 HEADS = {"lines": "LlamaForTokenClassification", "answers": "LlamaForSequenceClassification"}
-GENERATORS = [name for name in SHIPPED if not MEMBERS[name].head]
-each = pytest.mark.parametrize("member", [MEMBERS[name] for name in SHIPPED], ids=SHIPPED)
+GENERATORS = [name for name in MEMBERS if not MEMBERS[name].head]
+each = pytest.mark.parametrize("member", MEMBERS.values(), ids=MEMBERS)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import replace
 from functools import cache
 from itertools import islice
@@ -15,12 +14,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from archon.benchmarks.procedural import split_of
 from archon.nano.examples.knobs import TAUGHT
 from archon.nano.examples.marking import marked
 from archon.nano.examples.mixing import FAMILIES, GENERAL
 from archon.nano.examples.roles import ROLES, Case
-from archon.nano.judges import comparisons
 from archon.nano.own import JUDGING, own_groups, truth
 from archon.nano.sharpening import sharpened
 
@@ -132,22 +129,3 @@ def test_sharpening_teaches_what_most_samples_say_right_or_not() -> None:
         assert replies == ["1 + 1 = 2\n#### 2<|end|>", "2\n#### 2<|end|>"]
     alone = Undecided(*(f"#### {number}" for number in range(8)))
     assert not list(sharpened(mix, 1, alone, 5))  # type: ignore[arg-type]
-
-
-def test_comparison_drills_are_short_and_right() -> None:
-    mix = replace(GENERAL, tasks={"arithmetic": 0.5, "listfn": 0.5})
-    groups = list(islice(comparisons(mix, 2, random.Random(1)), 120))
-    numbers = [g for g in groups if "Rank" not in g.prefix and "Check:\n#### " in g.branches[0][0]]
-    assert len(numbers) > 8
-    for group in numbers:
-        for prompt, reply in group.branches:
-            said, again = re.findall(r"#### (\d+)", prompt)
-            assert (said == again) == (reply == "[Correct]<|end|>")
-    ranked = [g for g in groups if g.prefix.startswith("<|user|>Rank the answers.")]
-    assert len(ranked) > 25
-    for group in ranked:
-        for prompt, reply in group.branches:
-            assert "[B]" in group.prefix + prompt
-            assert "[C]" not in group.prefix + prompt
-            assert re.search(r"Ranking: (A > B|B > A)<\|end\|>$", reply)
-    assert {split_of(key) for group in groups for key in group.keys} == {"train"}

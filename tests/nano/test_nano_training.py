@@ -21,14 +21,11 @@ from archon.backends.torch_files import flops_per_token  # noqa: E402
 from archon.backends.torch_heads import Heads  # noqa: E402
 from archon.errors import ConfigError  # noqa: E402
 from archon.nano import generators, heads, sharpening, training  # noqa: E402
-from archon.nano.batches import batch_of, row_of  # noqa: E402
 from archon.nano.data import Group  # noqa: E402
 from archon.nano.examples.marking import Marked  # noqa: E402
 from archon.nano.examples.mixing import MIXES, fingerprint  # noqa: E402
-from archon.nano.judges import JudgeTraining  # noqa: E402
 from archon.nano.members import MEMBERS, Member, easy  # noqa: E402
 from archon.nano.train import KINDS  # noqa: E402
-from archon.nano.vocabulary import family_tokenizer  # noqa: E402
 
 TINY = Member("nano", "nano", 1, width=32, layers=1, heads=1)
 
@@ -70,41 +67,6 @@ def test_a_run_that_stopped_goes_on_and_ends_with_the_same_weights(tmp_path: Pat
     lines = (tmp_path / "parts" / "nano" / "log.jsonl").read_text().splitlines()
     tokens = [json.loads(line)["tokens"] for line in lines]
     assert tokens == sorted(set(tokens)), "no chunk was trained on twice"
-
-
-def test_last_lines_of_replies_are_marked_for_their_weight() -> None:
-    tokenizer = family_tokenizer()
-    replies = ("2 + 2 = 4\n#### 4<|end|>", "[Correct]<|end|>")
-    branches = tuple((f" {number}<|assistant|>", reply) for number, reply in enumerate(replies))
-    row = row_of(Group(("k",), "<|user|>2 + 2", branches), tokenizer)
-    marked = [t for t, mark in zip(row.target, row.last, strict=True) if mark]
-    assert tokenizer.decode(marked) == "#### 4<|end|>[Correct]<|end|>"
-    learned = [t for t in row.target if t >= 0]
-    assert tokenizer.decode(learned) == "".join(replies)
-    batch = batch_of([row])
-    assert batch.last[0].tolist() == row.last
-
-
-def test_the_loss_weighs_last_lines(tmp_path: Path) -> None:
-    """Beside the loss, computed token by token."""
-    work = train(tmp_path, tokens=2_000)
-    tokenizer = family_tokenizer()
-    group = Group(("k",), "<|user|>2 + 2", (("<|assistant|>", "2 + 2 = 4\n#### 4<|end|>"),))
-    batch = batch_of([row_of(group, tokenizer)])
-    work.model.eval()
-    chances = work.model(batch.ids).logits[0].detach().log_softmax(-1)
-    told = [
-        (-float(chances[place, target]), bool(last))
-        for place, (target, last) in enumerate(
-            zip(batch.target[0].tolist(), batch.last[0].tolist(), strict=True)
-        )
-        if target >= 0
-    ]
-    for weight in (1.0, 8.0):
-        work.last_lines = weight
-        weights = [weight if last else 1.0 for _, last in told]
-        mean = sum(w * loss for w, (loss, _) in zip(weights, told, strict=True)) / sum(weights)
-        assert work.loss(batch).item() == pytest.approx(mean, rel=1e-3)
 
 
 def test_another_seed_does_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
@@ -178,27 +140,6 @@ def test_marks_stand_where_scores_are_read(tmp_path: Path) -> None:
 def test_a_head_without_its_trunk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="train --model nano-math first"):
         train(tmp_path, MEMBERS["nano-prm"])
-
-
-@pytest.mark.slow
-def test_a_judge_starts_from_its_generator_and_mostly_judges(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(generators, "CHUNK_GROUPS", 40)
-    trunk = train(tmp_path, tokens=2_000)
-    member = replace(MEMBERS["nano"], trunk="nano", name="judge")
-    work = JudgeTraining(
-        member, training.Options(tmp_path, tokens=1_000, threads=1, batch=1024),
-        Console(file=StringIO()),
-    )  # fmt: skip
-    for name, tensor in weights(work).items():
-        assert torch.equal(tensor, weights(trunk)[name].half().float()), name
-    texts = [group.prefix for group in work.chunk_groups(3)]
-    heads_ = ("Check", "Is this", "Rank", "Combine", "Review", "Improve", "Try", "Write")
-    asked = sum(text.removeprefix("<|user|>").startswith(heads_) for text in texts)
-    assert asked > 0.75 * len(texts)
-    work.run()
-    assert (tmp_path / "judge" / "model.safetensors").is_file()
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from archon.nano.examples import prompts
 from archon.nano.examples.family import Draft, Family
 from archon.nano.examples.knobs import Knobs
 
-__all__ = ["CODE_ROLES", "ROLES", "Case", "drafts", "grouped", "pair_group"]
+__all__ = ["CODE_ROLES", "ROLES", "Case", "drafts", "grouped"]
 
 Pair: TypeAlias = tuple[str, str]
 """A prompt and its reply."""
@@ -160,9 +160,9 @@ def _review(case: Case) -> Pair:
     return prompts.reviewing(case.question, draft.text), case.review(draft, case.belief())
 
 
-def _rank(case: Case, count: int = 0) -> Pair:
+def _rank(case: Case) -> Pair:
     """All labels in order: by merit, what looks alike in the order shown."""
-    shown = _distinct(case, count or case.rng.choice((2, 2, 3, 4, 4, 5, 6, 8)))
+    shown = _distinct(case, case.rng.choice((2, 2, 3, 4, 4, 5, 6, 8)))
     while len(shown) < 2:
         shown = _distinct(case, 2)
     belief = case.belief()
@@ -248,11 +248,6 @@ def _labelled(case: Case, shown: Sequence[Draft[Any]], *, some: bool = False) ->
         if len(case.question) + sum(map(len, (*texts, *reviews))) > _MOST_CHARS:
             reviews = []
     return prompts.labelled(texts, reviews)
-
-
-def pair_group(case: Case, count: int) -> Group:
-    """Rankings of two answers each."""
-    return grouped(case.problem.key, [_rank(case, 2) for _ in range(count)])
 
 
 def grouped(key: str, pairs: Sequence[Pair]) -> Group:
