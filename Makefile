@@ -8,7 +8,7 @@ READY := .venv/.ready
 
 # What `make demo` measures.
 DEMO_LIMIT := 400
-DEMO_LEVEL := 3
+DEMO_LEVEL := 2
 DEMO_REPORT := build/demo.html
 DEMO_RUN := local/self-consistency
 DEMO := local/greedy local/single local/self-consistency local/ensemble local/critique-fuse local/verify-vote

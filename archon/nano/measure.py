@@ -39,7 +39,7 @@ from archon.writing import whole_file
 __all__ = ["MIDDLE", "Sizes", "answers", "generator", "head", "main"]
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-MIDDLE = {"arithmetic": 3, "listfn": 3, "countdown": 3, "constraints": 3}
+MIDDLE = {"arithmetic": 2, "listfn": 2, "countdown": 3, "constraints": 2}
 """The level of each benchmark at which the roles are measured."""
 
 LEAST = 0.1

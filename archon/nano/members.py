@@ -78,7 +78,7 @@ _MEMBERS = (
     Member("nano", "nano", 5_000_000, width=128, heads=4),
     Member("nano-sharp", "nano-math", 400_000, "sharpened", trunk="nano-math"),
     Member("nano-prm", "nano-math", 2_000_000, "lines", trunk="nano-math"),
-    Member("nano-orm", "nano-code", 2_000_000, "answers", trunk="nano-code"),
+    Member("nano-orm", "nano-code", 1_000_000, "answers", trunk="nano-code"),
 )
 MEMBERS: Mapping[str, Member] = MappingProxyType({member.name: member for member in _MEMBERS})
 """All models, in the order in which they are trained."""
