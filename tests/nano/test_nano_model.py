@@ -14,9 +14,12 @@ transformers = pytest.importorskip("transformers")
 
 from archon.backends.torch_config import head_of, nominal_price, takes_effort  # noqa: E402
 from archon.backends.torch_files import flops_per_token  # noqa: E402
-from archon.nano.answering import Asked, asked, speaker  # noqa: E402
+from archon.backends.torch_heads import Heads  # noqa: E402
+from archon.nano.answering import asked, speaker  # noqa: E402
 from archon.nano.examples.mixing import FAMILIES  # noqa: E402
+from archon.nano.measure import MIDDLE  # noqa: E402
 from archon.nano.members import MEMBERS, Member  # noqa: E402
+from archon.nano.separating import auc  # noqa: E402
 from archon.nano.vocabulary import FILE  # noqa: E402
 
 Ask: TypeAlias = Callable[[list[str]], list[str]]
@@ -146,10 +149,44 @@ def test_padding_does_not_change_a_greedy_reply(ask: Ask) -> None:
     assert ask([short, long])[0] == ask([short])[0]
 
 
-def share(found: list[Asked]) -> float:
+def accuracy(name: str, benchmark: str, *, think: bool = False) -> float:
+    """Share of right answers to 40 test problems of the middle level, two samples each."""
+    found = asked(
+        speaker(WEIGHTS / name), FAMILIES[benchmark], MIDDLE[benchmark], 40, 2, think=think
+    )
     return sum(one.share for one in found) / len(found)
 
 
-def answered(name: str, benchmark: str, level: int, *, think: bool = False) -> float:
-    voice = speaker(WEIGHTS / name)
-    return share(asked(voice, FAMILIES[benchmark], level, 40, 2, think=think))
+@pytest.mark.parametrize(
+    ("benchmark", "home", "other"),
+    [("arithmetic", "nano-math", "nano-code"), ("listfn", "nano-code", "nano-math")],
+)
+def test_each_generator_is_best_at_home(benchmark: str, home: str, other: str) -> None:
+    at_home = accuracy(home, benchmark)
+    assert 0.3 < at_home < 0.85
+    assert at_home > accuracy(other, benchmark) + 0.1
+
+
+@pytest.mark.parametrize(
+    ("head", "benchmark"), [("nano-prm", "arithmetic"), ("nano-orm", "listfn")]
+)
+def test_reward_heads_tell_right_from_wrong_answers_of_their_generator(
+    head: str, benchmark: str
+) -> None:
+    """Imperfectly: above 0.65 on 60 problems, where the page has the figure on 500."""
+    trunk = speaker(WEIGHTS / MEMBERS[head].trunk)
+    found = asked(trunk, FAMILIES[benchmark], MIDDLE[benchmark], 60, 2)
+    judge = Heads(WEIGHTS / head)
+    scores, truths = [], []
+    for one in found:
+        for answer, lines in zip(
+            one.answers,
+            judge.lines(one.question, [answer.text or "?" for answer in one.answers]),
+            strict=True,
+        ):
+            assert all(0 < line < 1 for line in lines)
+            scores.append(lines[-1])
+            truths.append(answer.right)
+    area = auc(scores, truths)
+    assert area is not None
+    assert area > 0.65
