@@ -1,7 +1,7 @@
 """Measure the nano family: ``python -m archon.nano.measure --out DIR``.
 
 For every generator and every trained benchmark: single samples at all levels; at the middle level,
-where a tenth of them at least are right, also thinking first, coverage and majority of many
+where enough of them are right, also thinking first, coverage and majority of many
 samples, and every judging role on answers of the model itself. For every reward head: how well it
 tells right answers from wrong ones, on answers that the generator of its trunk gave to test
 problems. At the end the speeds.
@@ -42,7 +42,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 MIDDLE = {"arithmetic": 2, "listfn": 2, "countdown": 3, "constraints": 2}
 """The level of each benchmark at which the roles are measured."""
 
-LEAST = 0.1
+LEAST = 0.15
 """Share of right answers below which there is too little for a vote or a judge to work on."""
 
 
