@@ -7,7 +7,6 @@ A page keeps its own words; what stands between the lines `<!-- generated -->` a
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import types
 from collections.abc import Callable, Mapping
@@ -206,16 +205,6 @@ def measured() -> str:
     return table(cells)
 
 
-def realism() -> str:
-    """Return the realism panel, as it was measured."""
-    lines = ["| what | benchmark | measured | range | |", "|---|---|---|---|---|"]
-    for one in json.loads((DOCS / "nano" / "realism.json").read_text(encoding="utf-8"))["checks"]:
-        value = "nothing to measure" if one["value"] is None else f"{one['value']:.3f}"
-        cells = (one["what"], one["benchmark"], value, f"{one['low']:g} to {one['high']:g}")
-        lines.append(f"| {' | '.join(map(_cell, cells))} | {'' if one['holds'] else 'outside'} |")
-    return "\n".join(lines)
-
-
 def picture() -> str:
     """Return the picture of the README."""
     return archon.load(PICTURED).draw().svg
@@ -237,7 +226,7 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "benchmarks.md": between(benchmarks),
     "cli.md": between(commands),
     "layers.md": between(layers),
-    "nano.md": between(lambda: f"{measured()}\n### Realism panel\n\n{realism()}"),
+    "nano.md": between(measured),
 }
 
 

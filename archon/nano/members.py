@@ -76,7 +76,7 @@ _MEMBERS = (
     Member("nano-code", "nano-code", 17_600_000),
     Member("nano-math", "nano-math", 14_000_000, easy=4.4 / 14, decay=0.68),
     Member("nano", "nano", 7_000_000, width=128, heads=4, easy=1.25 / 7, decay=0.68),
-    Member("nano-sharp", "nano-math", 400_000, "sharpened", trunk="nano-math"),
+    Member("nano-sharp", "nano-math", 200_000, "sharpened", trunk="nano-math"),
     Member("nano-prm", "nano-math", 2_000_000, "lines", trunk="nano-math"),
     Member("nano-orm", "nano-code", 1_000_000, "answers", trunk="nano-code"),
 )
