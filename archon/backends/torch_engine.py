@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archon.backends.torch_config import head_of, nominal_price
+from archon.backends.torch_files import LOADING
 from archon.backends.torch_job import FREE, ROWS, Job, Row, choose
 from archon.errors import ModelError
 from archon.model import Draw, Outcome, Request
@@ -136,12 +137,12 @@ class Engine:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu" and torch.backends.mps.is_available():
             device = "mps"
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            self._folder,
-            local_files_only=True,
-            # Half precision is slow and coarse on CPUs; elsewhere as it is stored.
-            dtype=torch.float32 if device == "cpu" else "auto",
-        )
+        # Half precision is slow and coarse on CPUs; elsewhere as it is stored.
+        dtype: Any = torch.float32 if device == "cpu" else "auto"
+        with LOADING:
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                self._folder, local_files_only=True, dtype=dtype
+            )
         if not supported(model.config):
             raise ModelError(f"models of type {model.config.model_type!r} are not supported")
         speech = Speech(self._folder)

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,9 @@ __all__ = [
     "local_models",
     "local_price",
 ]
+
+LOADING = threading.Lock()
+"""Held while weights are read: transformers builds models under switches of the whole process."""
 
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _FILES = (

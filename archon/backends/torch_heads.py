@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from archon.backends.torch_config import head_of
+from archon.backends.torch_files import LOADING
 from archon.backends.torch_text import Speech
 from archon.errors import ModelError
 from archon.types import Message
@@ -92,7 +93,8 @@ class Heads:
         )
         device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            net = kind.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
+            with LOADING:
+                net = kind.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
             if net.config.num_labels not in (1, 2):
                 raise ModelError(f"its head has {net.config.num_labels} labels, not one or two")
             self._speech = Speech(self._folder)
