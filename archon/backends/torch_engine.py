@@ -103,7 +103,8 @@ class Engine:
     def _serve(self) -> None:
         fault: ModelError | None = None
         try:
-            self._load()
+            with LOADING:
+                self._load()
         except Exception as error:
             # Waiters must hear of any reason for which these files cannot be loaded.
             fault = ModelError(f"cannot load {self._folder}: {error}", billed=False)
@@ -139,10 +140,9 @@ class Engine:
             device = "mps"
         # Half precision is slow and coarse on CPUs; elsewhere as it is stored.
         dtype: Any = torch.float32 if device == "cpu" else "auto"
-        with LOADING:
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                self._folder, local_files_only=True, dtype=dtype
-            )
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            self._folder, local_files_only=True, dtype=dtype
+        )
         if not supported(model.config):
             raise ModelError(f"models of type {model.config.model_type!r} are not supported")
         speech = Speech(self._folder)

@@ -24,7 +24,8 @@ __all__ = [
 ]
 
 LOADING = threading.Lock()
-"""Held while weights are read: transformers builds models under switches of the whole process."""
+"""Held while a model is loaded: transformers imports its parts late, and builds models under
+switches of the whole process, so two threads that load at once can both fail."""
 
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _FILES = (

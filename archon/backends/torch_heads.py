@@ -66,7 +66,8 @@ class Heads:
         """
         with self._lock:
             if self._net is None:
-                self._load()
+                with LOADING:
+                    self._load()
             rows = [self._row(question, answer) for answer in answers]
             found: list[list[float]] = [[] for _ in rows]
             order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
@@ -93,8 +94,7 @@ class Heads:
         )
         device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            with LOADING:
-                net = kind.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
+            net = kind.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
             if net.config.num_labels not in (1, 2):
                 raise ModelError(f"its head has {net.config.num_labels} labels, not one or two")
             self._speech = Speech(self._folder)
