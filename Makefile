@@ -11,7 +11,7 @@ DEMO_LIMIT := 400
 DEMO_LEVEL := 2
 DEMO_REPORT := build/demo.html
 DEMO_RUN := local/self-consistency
-DEMO := local/greedy local/single local/self-consistency local/ensemble local/critique-fuse local/verify-vote local/best-by-reward
+DEMO := local/greedy local/single local/self-consistency local/best-by-reward local/reward-vote local/ensemble local/critique-fuse
 DEMO_CODE := local/unit-tests
 DEMO_QUESTION := Tom has 48 apples. He buys 3 bags of 8 apples. Then he gives 17 apples to Mia. How many apples does Tom have now? Give the answer after \#\#\#\#.
 
