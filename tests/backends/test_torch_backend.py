@@ -520,7 +520,8 @@ def test_models_that_are_first_asked_together_all_load() -> None:
         "for model in models[1:]:\n"
         "    branches = branches | Generate(model=model)\n"
         "with archon.Session(pool=None) as session:\n"
-        "    print(archon.run(branches >> Vote(), '2 + 2', session=session).used.calls)\n"
+        "    arch = branches >> Vote(answer='text')\n"
+        "    print(archon.run(arch, '2 + 2', session=session).used.calls)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["4"]
