@@ -8,10 +8,11 @@ READY := .venv/.ready
 
 # What `make demo` measures.
 DEMO_LIMIT := 400
-DEMO_LEVEL := 3
+DEMO_LEVEL := 2
 DEMO_REPORT := build/demo.html
 DEMO_RUN := local/self-consistency
-DEMO := local/greedy local/single local/self-consistency local/adaptive local/verify-vote local/best-of-n
+DEMO := local/greedy local/single local/self-consistency local/best-by-reward local/reward-vote local/ensemble local/critique-fuse
+DEMO_CODE := local/unit-tests
 DEMO_QUESTION := Tom has 48 apples. He buys 3 bags of 8 apples. Then he gives 17 apples to Mia. How many apples does Tom have now? Give the answer after \#\#\#\#.
 
 $(READY): pyproject.toml constraints.txt
@@ -21,15 +22,18 @@ $(READY): pyproject.toml constraints.txt
 		-c constraints.txt -e ".[local,eval,dev]"
 	@touch $@
 
-demo: $(READY) ## measure greedy, one sample and three architectures on the embedded model
+demo: $(READY) ## measure architectures over the embedded models, on word problems and list functions
 	@echo "== one question through $(DEMO_RUN)"
 	@$(BIN)/archon run $(DEMO_RUN) "$(DEMO_QUESTION)" --answer number --mode reuse --trace
 	@echo
 	@echo "== $(DEMO_LIMIT) test problems of level $(DEMO_LEVEL)"
 	@$(BIN)/archon eval $(DEMO) --benchmark arithmetic --split test \
 		--level $(DEMO_LEVEL) --limit $(DEMO_LIMIT)
+	@echo "== $(DEMO_LIMIT) list functions of level $(DEMO_LEVEL): programs and their tests by one model"
+	@$(BIN)/archon eval $(DEMO_CODE) --benchmark listfn --split test \
+		--level $(DEMO_LEVEL) --limit $(DEMO_LIMIT)
 	@mkdir -p $(dir $(DEMO_REPORT))
-	@$(BIN)/archon report --last $(words $(DEMO)) --out $(DEMO_REPORT)
+	@$(BIN)/archon report --last $(words $(DEMO) $(DEMO_CODE)) --out $(DEMO_REPORT)
 
 lint: $(READY) ## ruff, mypy and the direction of imports
 	@echo "== ruff check"

@@ -197,6 +197,14 @@ def benchmarks() -> str:
     return "\n".join(lines)
 
 
+def measured() -> str:
+    """Return what the models of the nano family are worth, as it was measured."""
+    from archon.nano.cells import read, table
+
+    _, cells = read(DOCS / "nano" / "results.json")
+    return table(cells)
+
+
 def picture() -> str:
     """Return the picture of the README."""
     return archon.load(PICTURED).draw().svg
@@ -218,6 +226,7 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "benchmarks.md": between(benchmarks),
     "cli.md": between(commands),
     "layers.md": between(layers),
+    "nano.md": between(measured),
 }
 
 

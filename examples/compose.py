@@ -15,8 +15,8 @@ QUESTION = (
 
 
 def main() -> None:
-    """Ask the embedded model sixteen times, let it check its workings, and count votes."""
-    nano = archon.Model("local/nano", temperature=0.8, max_tokens=192)
+    """Ask `local/nano-math` sixteen times, let it check its workings, and count votes."""
+    nano = archon.Model("local/nano-math", temperature=0.8, max_tokens=192)
     arch = Generate(model=nano, samples=16) >> Verify(model=nano, keep="all") >> Vote()
 
     bound = arch.bound()

@@ -43,7 +43,7 @@ def scored(candidate: Candidate) -> Candidate:
 
 ARCHITECTURE = """
 models:
-  nano: {model: local/nano, temperature: 0.8, max_tokens: 192}
+  nano: {model: local/nano-math, temperature: 0.8, max_tokens: 192}
 stages:
   - generate: {model: nano, samples: 8}
   - check_steps

@@ -7,17 +7,19 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from archon.backends.torch_config import compares_pairs, head_of, takes_effort
 from archon.backends.torch_engine import Engine
-from archon.backends.torch_files import compares_pairs, digest, folder_of, local_price
+from archon.backends.torch_files import digest, folder_of, local_price
+from archon.backends.torch_heads import JOINED, Heads
 from archon.backends.torch_pairs import Pairs
-from archon.errors import ConfigError, ModelError, ModelNotFound
+from archon.errors import ConfigError, ModelError, ModelNotFound, did_you_mean
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
 from archon.types import Message
 
 __all__ = ["Torch"]
 
 _PACKAGES = ("torch", "transformers", "safetensors")
-_UNUSED = ("effort", "params", "base_url", "api_key_env", "headers")
+_UNUSED = ("base_url", "api_key_env", "headers")
 
 
 class Torch:
@@ -29,12 +31,16 @@ class Torch:
     `temperature` is 1 and `max_tokens` the rest of the context, at most 1024, unless given.
     Verdict probabilities are those at temperature 1 of the verdict and the end of the reply
     after it; under a prefix, a verdict that begins with it is scored by what follows.
+
+    `effort` goes to chat templates that take a `reasoning_effort`. Where the template then opens a
+    reply with thinking, what is written before the answer is the reply's reasoning.
     """
 
     def __init__(self) -> None:
         self._engines: dict[Path, Engine] = {}
         self._known: dict[str, tuple[Path, str]] = {}
         self._pairs: dict[Path, Pairs] = {}
+        self._heads: dict[Path, Heads] = {}
 
     def abilities(self, model: Model) -> frozenset[Ability]:
         """Return what the engine can do with any weights."""
@@ -59,14 +65,19 @@ class Torch:
         for name in _UNUSED:
             if getattr(model, name):
                 raise ConfigError(f"{model.model!r} runs here: it has no use for {name!r}")
-        folder_of(model.model)
+        folder = folder_of(model.model)
+        if model.effort and not takes_effort(folder):
+            raise ConfigError(
+                f"{model.model!r} has no use for 'effort': its chat template takes none"
+            )
+        _check_params(model, folder)
 
     def fingerprint(self, model: Model) -> str:
         """Return the digest of weights, configuration, tokenizer and chat template."""
         return self._find(model.model)[1]
 
     def price(self, model: Model) -> Price | None:
-        """Return the price given with the model, else nothing: it runs here."""
+        """Return the price given with the model, or its nominal one, else nothing: it runs here."""
         return local_price(model)
 
     async def complete(self, request: Request, draws: tuple[Draw, ...]) -> list[Outcome]:
@@ -83,8 +94,10 @@ class Torch:
         """Return how good each answer is, in [0, 1]; an empty one is the worst.
 
         A model that compares pairs (PairRM) plays each against each, in both orders: the score is
-        the mean probability of being the better one. Any other gives the mean probability of a
-        token of the answer, as its reply to the question.
+        the mean probability of being the better one. A reward head (for token or for sequence
+        classification) gives the probability that the answer is right; that of a step scorer is
+        the score of the last line, or with `params: {steps: min}` or `mean` that of all lines. Any
+        other gives the mean probability of a token of the answer, as its reply to the question.
 
         Raises:
             ModelError: when the question does not fit, or the weights cannot be loaded.
@@ -99,6 +112,10 @@ class Torch:
         if compares_pairs(folder):
             pairs = self._pairs.setdefault(folder, Pairs(folder))
             scores = await asyncio.to_thread(pairs.scores, question, texts)
+        elif head_of(folder):
+            heads = self._heads.setdefault(folder, Heads(folder))
+            joined = str(model.params.get("steps", JOINED[0]))
+            scores = await asyncio.to_thread(heads.scores, question, texts, joined)
         else:
             one = model.model_copy(update={"max_tokens": 1})
             request = Request(one, (Message("user", question),), verdicts=texts)
@@ -124,6 +141,20 @@ class Torch:
         self._engines.clear()
         self._known.clear()
         self._pairs.clear()
+        self._heads.clear()
         for engine in engines:
             # At the interpreter's end no further thread can be had to wait in; a step is short.
             engine.close()
+
+
+def _check_params(model: Model, folder: Path) -> None:
+    """Raise ConfigError for parameters other than how a step scorer joins its lines."""
+    known = ("steps",) if head_of(folder) == "steps" else ()
+    for name, value in model.params.items():
+        if name not in known:
+            raise ConfigError(f"{model.model!r} runs here: it has no use for 'params: {{{name}}}'")
+        if value not in JOINED:
+            raise ConfigError(
+                f"'steps' must be one of {', '.join(JOINED)}, got {value!r}"
+                f"{did_you_mean(str(value), JOINED)}"
+            )

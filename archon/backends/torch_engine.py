@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archon.backends.torch_job import ROWS, Job, Row, choose
+from archon.backends.torch_config import head_of, nominal_price
+from archon.backends.torch_files import LOADING
+from archon.backends.torch_job import FREE, ROWS, Job, Row, choose
 from archon.errors import ModelError
 from archon.model import Draw, Outcome, Request
 
@@ -48,6 +50,7 @@ class Engine:
         self._batch: Batch
         self._speech: Speech
         self._context = 0
+        self._price = nominal_price(folder) or FREE
         self._thread = threading.Thread(target=self._serve, name=f"archon {folder}", daemon=True)
         self._thread.start()
 
@@ -100,7 +103,8 @@ class Engine:
     def _serve(self) -> None:
         fault: ModelError | None = None
         try:
-            self._load()
+            with LOADING:
+                self._load()
         except Exception as error:
             # Waiters must hear of any reason for which these files cannot be loaded.
             fault = ModelError(f"cannot load {self._folder}: {error}", billed=False)
@@ -117,6 +121,8 @@ class Engine:
         self._fail(_closed())
 
     def _load(self) -> None:
+        if head_of(self._folder):
+            raise ModelError("its head scores texts and writes none: use `rank: {method: scorer}`")
         # Threads that spin while they wait for each other make every step ten times slower as
         # soon as another process wants a core; OpenMP reads this when torch is first imported.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -132,11 +138,10 @@ class Engine:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu" and torch.backends.mps.is_available():
             device = "mps"
+        # Half precision is slow and coarse on CPUs; elsewhere as it is stored.
+        dtype: Any = torch.float32 if device == "cpu" else "auto"
         model: Any = AutoModelForCausalLM.from_pretrained(
-            self._folder,
-            local_files_only=True,
-            # Half precision is slow and coarse on CPUs; elsewhere as it is stored.
-            dtype=torch.float32 if device == "cpu" else "auto",
+            self._folder, local_files_only=True, dtype=dtype
         )
         if not supported(model.config):
             raise ModelError(f"models of type {model.config.model_type!r} are not supported")
@@ -184,7 +189,14 @@ class Engine:
         try:
             if request.schema:
                 raise ModelError("local models cannot be held to a schema", billed=False)
-            ids = self._speech.prompt(request.messages, request.prefix)
+            job.thinking_ends = self._speech.thinking_ends(model.effort)
+            job.price = model.price or self._price
+            if request.prefix and job.thinking_ends is not None:
+                raise ModelError(
+                    "a reply that begins with thinking cannot begin with a given text",
+                    billed=False,
+                )
+            ids = self._speech.prompt(request.messages, request.prefix, model.effort)
             if len(ids) >= self._context:
                 raise ModelError(
                     f"the prompt has {len(ids)} tokens and leaves no room in the context"
@@ -243,7 +255,14 @@ class Engine:
 
     def _verdicts(self, read: Prefill, pairs: Sequence[tuple[int, Row]]) -> None:
         """Give each job that wants them the probabilities of its verdicts."""
-        jobs = {r.job: p for p, r in pairs if r.job.request.verdicts and r.job.probs is None}
+        jobs = {
+            row.job: place
+            for place, row in pairs
+            if row.job.request.verdicts
+            and row.job.probs is None
+            # Where thinking comes first, the verdict does not stand at the beginning.
+            and row.job.thinking_ends is None
+        }
         which: list[int] = []
         texts: list[list[int]] = []
         for job, place in jobs.items():
@@ -280,7 +299,8 @@ class Engine:
             if row.job.cancelled:
                 row.told = True
             elif done[place] or (
-                stop and self._speech.stops(self._batch.tokens(place, counts[place]), stop)
+                stop
+                and self._speech.stops(row.answer(self._batch.tokens(place, counts[place])), stop)
             ):
                 ids = self._batch.tokens(place, counts[place])
                 row.finish(self._speech, ids, ended[place], row.seconds + self._clock)

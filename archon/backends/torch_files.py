@@ -7,20 +7,25 @@ import json
 import math
 import os
 import re
+import threading
 from functools import lru_cache
 from pathlib import Path
 
+from archon.backends.torch_config import nominal_price
 from archon.errors import ModelNotFound, did_you_mean
 from archon.model import Model, Price
 
 __all__ = [
-    "compares_pairs",
     "digest",
     "flops_per_token",
     "folder_of",
     "local_models",
     "local_price",
 ]
+
+LOADING = threading.Lock()
+"""Held while a model is loaded: transformers imports its parts late, and builds models under
+switches of the whole process, so two threads that load at once can both fail."""
 
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _FILES = (
@@ -85,16 +90,6 @@ def local_models() -> list[tuple[str, Path]]:
     return found
 
 
-def compares_pairs(folder: Path) -> bool:
-    """Return whether the weights of a folder compare two texts, as PairRM's do."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    marks = {"source_prefix_id", "cand1_prefix_id", "cand2_prefix_id"}
-    return isinstance(config, dict) and marks <= config.keys()
-
-
 def flops_per_token(name: str) -> float | None:
     """Return two operations for each weight, or None where the weights cannot be counted.
 
@@ -108,11 +103,21 @@ def flops_per_token(name: str) -> float | None:
 
 
 def local_price(model: Model) -> Price:
-    """Return what a token of a model costs that runs here: operations, and dollars if given."""
-    price = model.price or Price(input=0, output=0)
+    """Return what a token of a model costs that runs here: operations, and dollars if given.
+
+    Dollars are those given with the model, or the nominal ones of its configuration.
+    """
+    price = model.price or _nominal(model.model) or Price(input=0, output=0)
     if price.flops is not None:
         return price
     return price.model_copy(update={"flops": flops_per_token(model.model)})
+
+
+def _nominal(name: str) -> Price | None:
+    try:
+        return nominal_price(folder_of(name))
+    except ModelNotFound:
+        return None  # the check before the first call says so
 
 
 @lru_cache(maxsize=256)

@@ -21,8 +21,9 @@ from archon.types import Finish, Reply, TextPart, Usage
 if TYPE_CHECKING:
     from archon.backends.torch_text import Speech
 
-__all__ = ["ROWS", "Job", "Row", "choose"]
+__all__ = ["FREE", "ROWS", "Job", "Row", "choose"]
 
+FREE = Price(input=0, output=0)
 ROWS = 256
 """Most rows that are continued together."""
 TOKENS = 2**18
@@ -40,6 +41,8 @@ class Job:
         loop: where the caller waits on `future`.
         probs: the probability of each verdict among them, once they are known.
         likelihoods: the mean probability of a token of each, its end included.
+        thinking_ends: the token before which the reply is thinking; None if all of it is answer.
+        price: of a token, in dollars.
     """
 
     request: Request
@@ -51,6 +54,8 @@ class Job:
     probs: tuple[tuple[str, float], ...] | None = None
     likelihoods: tuple[float, ...] = ()
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    thinking_ends: int | None = None
+    price: Price = FREE
 
     def set(self, places: Iterable[int], outcome: Outcome) -> None:
         """Give some draws their outcome; the caller gets all when the last has one."""
@@ -97,18 +102,27 @@ class Row:
         self.told = True
         request, model = self.job.request, self.job.request.model
         finish: Finish = "stop" if ended else "length"
-        count, words = len(ids), ids[:-1] if ended else ids
+        count, written = len(ids), ids[:-1] if ended else ids
+        words = self.answer(written)
+        thought = written[: len(written) - len(words)]
         text = speech.text(words, self.ids if request.prefix else ())
         if model.stop and (cut := speech.cut(words, model.stop)):
-            text, count = cut
+            text, count = cut[0], len(thought) + cut[1]
             finish = "stop"
         text = clean_text(request.prefix + text)
-        price = model.price or Price(input=0, output=0)
-        cost = price.microusd(len(self.ids), count)
+        thinking = clean_text(speech.text(thought)) if thought else ""
+        cost = self.job.price.microusd(len(self.ids), count)
         usage = Usage(1, len(self.ids), count, cost, seconds / len(self.places))
         parts = (TextPart(text),) if text else ()
-        reply = Reply(parts, model.model, finish, "", usage, self.job.probs or ())
+        reply = Reply(parts, model.model, finish, thinking, usage, self.job.probs or ())
         self.job.set(self.places, reply)
+
+    def answer(self, ids: list[int]) -> list[int]:
+        """Return the generated tokens that are answer: those after the thinking has ended."""
+        end = self.job.thinking_ends
+        if end is None:
+            return ids
+        return ids[ids.index(end) + 1 :] if end in ids else []
 
 
 def choose(

@@ -13,6 +13,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+from archon.backends.torch_files import LOADING
 from archon.errors import ModelError
 
 __all__ = ["Pairs"]
@@ -52,7 +53,8 @@ class Pairs:
             return [1.0]
         with self._lock:
             if self._net is None:
-                self._net = self._load()
+                with LOADING:
+                    self._net = self._load()
             wins = self._compare(question, answers)
         others = 2 * (len(answers) - 1)
         return [share / others for share in wins]

@@ -49,7 +49,34 @@ class Speech:
         """The most tokens the tokenizer says the model takes."""
         return int(min(self._tokenizer.model_max_length, 10**9))
 
-    def prompt(self, messages: Sequence[Message], prefix: str = "") -> list[int]:
+    def thinking_ends(self, effort: str | None) -> int | None:
+        """Return the token at which a reply under this effort turns from thinking to answer.
+
+        A chat template may open a reply in another way when it is told an effort: then the model
+        thinks first, and its answer begins at the token that opens a reply otherwise.
+        """
+        if not effort:
+            return None
+        usual, opened = self._opening({}), self._opening({"reasoning_effort": effort})
+        return usual[-1] if usual and usual != opened else None
+
+    def _opening(self, settings: dict[str, str]) -> list[int]:
+        """Return the tokens that the template puts in front of a reply."""
+        chat = [{"role": "user", "content": "a"}]
+        parts = [
+            self._tokenizer.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=opened, **settings
+            )
+            for opened in (False, True)
+        ]
+        opening: list[int] = self._tokenizer.encode(
+            parts[1].removeprefix(parts[0]), add_special_tokens=False
+        )
+        return opening
+
+    def prompt(
+        self, messages: Sequence[Message], prefix: str = "", effort: str | None = None
+    ) -> list[int]:
         """Return the tokens after which the model writes its reply, or goes on after `prefix`.
 
         Raises:
@@ -61,9 +88,10 @@ class Speech:
         held: list[str] = []
         chat = [{"role": m.role, "content": self._hold(m.content, mark, held)} for m in messages]
         opening = self._hold(prefix, mark, held)
+        settings = {"reasoning_effort": effort} if effort else {}
         try:
             text: str = self._tokenizer.apply_chat_template(
-                chat, tokenize=False, add_generation_prompt=True
+                chat, tokenize=False, add_generation_prompt=True, **settings
             )
         except Exception as error:
             # Templates are programs of strangers: they raise whatever they like.

@@ -72,13 +72,15 @@ def batch_of(rows: list[Row]) -> Batch:
 def batches(
     groups: Iterator[Group], tokenizer: PreTrainedTokenizerFast, tokens: int, seed: int
 ) -> Iterator[Batch]:
-    """Endless batches of about ``tokens`` tokens, rows of like length together."""
+    """Batches of about ``tokens`` tokens, rows of like length together, until the groups end."""
     shuffle = torch.Generator().manual_seed(seed)
     while True:
         rows = sorted(
             (row_of(group, tokenizer) for group in islice(groups, 512)),
             key=lambda row: len(row.ids),
         )
+        if not rows:
+            return
         ready: list[list[Row]] = [[]]
         for row in rows:
             if ready[-1] and (len(ready[-1]) + 1) * len(row.ids) > tokens:

@@ -1,210 +1,182 @@
-"""Measure ``local/nano`` on test problems: ``python -m archon.nano.measure --problems 1000``.
+"""Measure the nano family: ``python -m archon.nano.measure --out DIR``.
 
-Reports the accuracy of greedy decoding, of a single sample, of majority votes, and of votes that
-the model's own verifier filters or weighs, with 95 % Wilson intervals, and the speed of sampling.
+For every generator and every trained benchmark: single samples at all levels; at the middle level,
+where enough of them are right, also thinking first, coverage and majority of many
+samples, and every judging role on answers of the model itself. For every reward head: how well it
+tells right answers from wrong ones, on answers that the generator of its trunk gave to test
+problems. At the end the speeds.
+
+Shares have 95 % intervals over problems. Everything is on the test split; answers are sampled at
+temperature 0.8, judges are greedy. An answer of a list function counts as right when its lines are
+steps that the benchmark knows and do what is asked; other lines are counted as wrong.
+
+Results go to ``results.json`` (and as tables to ``results.md``) in ``--out`` after every model and
+benchmark; the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import time
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
-from transformers import AutoTokenizer, LlamaForCausalLM
+from transformers.utils import logging
 
-from archon.benchmarks.arithmetic import Problem, problems
-from archon.layers.verify import CORRECT, INCORRECT
-from archon.nano.data import VERDICT_PROMPT
-from archon.nano.sampling import Speaker, check_prompt
-from archon.nano.working import answer_of
+from archon.backends.torch_heads import JOINED, Heads
+from archon.nano.answering import Asked, asked, majority, speaker
+from archon.nano.cells import Cell, Place, kept, mean, read, table
+from archon.nano.examples.mixing import FAMILIES
+from archon.nano.judged import JUDGED, separation
+from archon.nano.members import MEMBERS, Member
+from archon.nano.speeds import speeds
+from archon.nano.tests_written import asserts, statements
+from archon.writing import whole_file
 
-WEIGHTS = Path(__file__).parent.parent / "weights" / "nano"
+__all__ = ["MIDDLE", "Sizes", "answers", "generator", "head", "main"]
 
+WEIGHTS = Path(__file__).parent.parent / "weights"
+MIDDLE = {"arithmetic": 2, "listfn": 2, "countdown": 3, "constraints": 2}
+"""The level of each benchmark at which the roles are measured."""
 
-def wilson(right: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % Wilson interval of a share."""
-    share = right / count
-    middle = share + z * z / (2 * count)
-    spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    scale = 1 + z * z / count
-    return (middle - spread) / scale, (middle + spread) / scale
-
-
-def vote(answers: Sequence[int | None], weights: Sequence[float] | None = None) -> int | None:
-    """The answer with the largest weight; the earliest one in a tie; None when there is none."""
-    weights = weights or [1.0] * len(answers)
-    tally: dict[int, float] = defaultdict(float)
-    for answer, weight in zip(answers, weights, strict=True):
-        if answer is not None:
-            tally[answer] += weight
-    return max(tally, key=tally.__getitem__) if tally else None
+LEAST = 0.15
+"""Share of right answers below which there is too little for a vote or a judge to work on."""
 
 
-@dataclass(slots=True)
-class Result:
-    """Measured shares, each with the number of cases behind it."""
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured.
 
-    shares: dict[str, tuple[float, int]] = field(default_factory=dict)
-    facts: dict[str, float] = field(default_factory=dict)
+    Attributes:
+        problems: of every level.
+        samples: answers to each at the middle level.
+        few: answers to each at the other levels.
+    """
 
-    def add(self, name: str, hits: Sequence[bool]) -> None:
-        """Record the share of hits."""
-        if hits:
-            self.shares[name] = (sum(hits) / len(hits), len(hits))
-
-    def lines(self) -> list[tuple[str, str]]:
-        """Name and text of every measured value."""
-        said = []
-        for name, (share, count) in self.shares.items():
-            low, high = wilson(share * count, count)
-            said.append((name, f"{share:6.1%}  [{low:.1%}, {high:.1%}]  n={count}"))
-        return said + [(name, f"{value:.3f}") for name, value in self.facts.items()]
+    problems: int = 500
+    samples: int = 64
+    few: int = 2
 
 
-class Measure:
-    """One measurement of one level."""
+FULL = Sizes()
+QUICK = Sizes(problems=40, samples=8, few=2)
 
-    def __init__(self, speaker: Speaker, asked: list[Problem], samples: int) -> None:
-        self.speaker = speaker
-        self.asked = asked
-        self.samples = samples
-        self.result = Result()
-        self.temperature = 0.0
-        self.replies: list[list[str]] = []
-        self.answers: list[list[int | None]] = []
 
-    def _truths(self, guesses: Sequence[int | None]) -> list[bool]:
-        return [guess == one.answer for guess, one in zip(guesses, self.asked, strict=True)]
+def answers(found: list[Asked], place: Place, what: str = "single sample") -> list[Cell]:
+    """Accuracy of single answers, problems with several being one each."""
+    return mean(
+        place,
+        what,
+        [answer.right for one in found for answer in one.answers],
+        [one.problem.key for one in found for _ in one.answers],
+    )
 
-    def greedy(self) -> None:
-        """Greedy decoding."""
-        replies = self.speaker.reply([one.question for one in self.asked], temperature=0)
-        self.result.add("greedy", self._truths([answer_of(reply) for reply in replies]))
 
-    def sample(self, temperature: float) -> None:
-        """Samples, majority votes, and how diverse the samples are."""
-        self.temperature = temperature
-        questions = [one.question for one in self.asked]
-        before, began = self.speaker.written, time.monotonic()
-        self.replies = self.speaker.replies(questions, self.samples, temperature)
-        seconds = time.monotonic() - began
-        written = self.speaker.written - before
-        size = self.samples
-        self.answers = [[answer_of(reply) for reply in group] for group in self.replies]
-        self.result.add("single sample", self._truths([group[0] for group in self.answers]))
-        for count in (4, 8, 16, 32):
-            if count <= size:
-                guesses = [vote(group[:count]) for group in self.answers]
-                self.result.add(f"vote of {count}", self._truths(guesses))
-        pairs = zip(self.answers, self.asked, strict=True)
-        self.result.add(f"any of {size} right", [one.answer in group for group, one in pairs])
-        facts = self.result.facts
-        rights = [a == p.answer for g, p in zip(self.answers, self.asked, strict=True) for a in g]
-        facts["mean of all samples"] = sum(rights) / len(rights)
-        facts["different workings per problem"] = sum(len(set(g)) for g in self.replies) / len(
-            self.replies
-        )
-        facts["tokens per reply"] = written / len(rights)
-        facts["tokens per second"] = written / seconds
+def generator(member: Member, folder: Path, benchmark: str, sizes: Sizes) -> Iterator[Cell]:
+    """All roles of a generator on a benchmark."""
+    voice, family = speaker(folder), FAMILIES[benchmark]
+    middle = MIDDLE[benchmark]
+    for level in family.levels:
+        if level != middle:
+            place = Place(member.name, "generate", benchmark, level)
+            yield from answers(asked(voice, family, level, sizes.problems, sizes.few), place)
+    place = Place(member.name, "generate", benchmark, middle)
+    few = asked(voice, family, middle, sizes.problems, sizes.few)
+    if sum(one.share for one in few) < LEAST * len(few):
+        yield from answers(few, place)
+        return
+    many = asked(voice, family, middle, sizes.problems, sizes.samples)
+    yield from answers(many, place)
+    thought = asked(voice, family, middle, sizes.problems, sizes.few, think=True)
+    yield from answers(thought, place, "single sample, thinking first")
+    keys = [one.problem.key for one in many]
+    votes = [majority(one.answers).right for one in many]
+    covered = [any(answer.right for answer in one.answers) for one in many]
+    yield from mean(place, f"majority of {sizes.samples}", votes, keys)
+    yield from mean(place, f"coverage of {sizes.samples}", covered, keys)
+    gaps = [c - v for c, v in zip(covered, votes, strict=True)]
+    yield from mean(place, "coverage minus majority", gaps, keys)
+    unread = [a.draft is None for one in many for a in one.answers]
+    yield from mean(place, "cannot be read", unread, [k for k in keys for _ in many[0].answers])
+    for role, measured in JUDGED.items():
+        yield from measured(voice, many, Place(member.name, role, benchmark, middle))
+    if benchmark == "listfn":
+        yield from statements(voice, many, Place(member.name, "unit_tests", benchmark, middle))
+        yield from asserts(voice, many, Place(member.name, "code_tests", benchmark, middle))
 
-    def verify(self, count: int) -> None:
-        """Check the first ``count`` samples and vote with the verdicts."""
-        checks, chances = self._judge(count)
-        truths = [
-            answer == one.answer
-            for group, one in zip(self.answers, self.asked, strict=True)
-            for answer in group[:count]
+
+def head(member: Member, folder: Path, trunk: Path, benchmark: str, sizes: Sizes) -> Iterator[Cell]:
+    """How well a reward head tells answers apart that the generator of its trunk gave."""
+    level = MIDDLE[benchmark]
+    found = asked(speaker(trunk), FAMILIES[benchmark], level, sizes.problems, sizes.few)
+    heads = Heads(folder)
+    lines = [heads.lines(one.question, [a.text or "?" for a in one.answers]) for one in found]
+    place = Place(member.name, "score", benchmark, level)
+    for joined in JOINED if member.steps else JOINED[:1]:
+        scored = [
+            (one, answer, {"last": row[-1], "min": min(row), "mean": sum(row) / len(row)}[joined])
+            for one, rows in zip(found, lines, strict=True)
+            for answer, row in zip(one.answers, rows, strict=True)
         ]
-        self.result.add(
-            "verifier: right accepted", [c > 0.5 for c, t in zip(chances, truths, strict=True) if t]
-        )
-        self.result.add(
-            "verifier: wrong accepted",
-            [c > 0.5 for c, t in zip(chances, truths, strict=True) if not t],
-        )
-        grouped = [chances[i : i + count] for i in range(0, len(chances), count)]
-        answers = [group[:count] for group in self.answers]
-        filtered, weighted, best = [], [], []
-        for group, weights in zip(answers, grouped, strict=True):
-            accepted = [a if w > 0.5 else None for a, w in zip(group, weights, strict=True)]
-            filtered.append(vote(accepted) if any(a is not None for a in accepted) else vote(group))
-            weighted.append(vote(group, weights))
-            best.append(group[max(range(count), key=weights.__getitem__)])
-        self.result.add(f"verified vote of {count}", self._truths(filtered))
-        self.result.add(f"weighted vote of {count}", self._truths(weighted))
-        self.result.add(f"best verified of {count}", self._truths(best))
-        read = sum(answer_of(reasoning) is not None for reasoning in checks)
-        self.result.facts["checks well formed"] = read / len(checks)
-
-    def _judge(self, count: int) -> tuple[list[str], list[float]]:
-        """Check texts and P([Correct]) of the first ``count`` samples of every problem."""
-        pairs = [
-            (one.question, reply)
-            for group, one in zip(self.replies, self.asked, strict=True)
-            for reply in group[:count]
-        ]
-        distinct = list(dict.fromkeys(pairs))
-        prompts = [check_prompt(*pair) for pair in distinct]
-        checks = self.speaker.reply(prompts, temperature=self.temperature)
-        prompts = [
-            VERDICT_PROMPT.format(question=question, candidate=reply, reasoning=reasoning)
-            for (question, reply), reasoning in zip(distinct, checks, strict=True)
-        ]
-        chances = dict(
-            zip(distinct, self.speaker.choice(prompts, (CORRECT, INCORRECT)), strict=True)
-        )
-        return checks, [chances[pair] for pair in pairs]
+        yield from separation(scored, place, f"AUC, {joined} line" if member.steps else "AUC")
 
 
-def load(folder: Path, batch: int) -> Speaker:
-    """The model in ``folder``, in float32."""
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    return Speaker(model, AutoTokenizer.from_pretrained(folder), batch)
+def _done(cells: list[Cell]) -> set[tuple[str, str]]:
+    return {(cell.place.model, cell.place.benchmark) for cell in cells}
 
 
 def main() -> None:
-    """Parse the command line and print one table per level."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--model", type=Path, default=WEIGHTS)
-    parser.add_argument("--levels", type=int, nargs="+", default=[3])
-    parser.add_argument("--problems", type=int, default=1000)
-    parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--verify", type=int, default=8, help="samples to verify, 0 for none")
-    parser.add_argument("--temperature", type=float, default=0.8)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--split", choices=("dev", "test"), default="test")
-    parser.add_argument("--json", type=Path, default=None, help="also write the numbers here")
+    """Parse the command line, measure, and write results after every step."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder of all models")
+    parser.add_argument("--models", nargs="+", choices=MEMBERS, default=list(MEMBERS))
+    parser.add_argument("--benchmarks", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--problems", type=int, default=FULL.problems)
+    parser.add_argument("--samples", type=int, default=FULL.samples)
+    parser.add_argument("--quick", action="store_true", help="few problems and samples, for a look")
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    torch.set_num_threads(2)
-    torch.manual_seed(options.seed)
+    torch.set_num_threads(options.threads)
+    logging.disable_progress_bar()
+    sizes = QUICK if options.quick else Sizes(options.problems, options.samples)
+    options.out.mkdir(parents=True, exist_ok=True)
+    file = options.out / "results.json"
+    facts, cells = read(file)
     console = Console()
-    kept: dict[str, dict[str, object]] = {}
-    for level in options.levels:
-        asked = list(islice(problems(level, options.split, options.seed), options.problems))
-        measure = Measure(load(options.model, options.batch), asked, options.samples)
-        measure.greedy()
-        measure.sample(options.temperature)
-        if options.verify:
-            measure.verify(min(options.verify, options.samples))
-        table = Table(title=f"level {level}, {options.split}, temperature {options.temperature}")
-        table.add_column("measure")
-        table.add_column("value")
-        for row in measure.result.lines():
-            table.add_row(*row)
-        console.print(table)
-        kept[str(level)] = {"shares": measure.result.shares, "facts": measure.result.facts}
-    if options.json:
-        options.json.write_text(json.dumps(kept, indent=1) + "\n")
+    for name in options.models:
+        folder = options.weights / name
+        if not (folder / "model.safetensors").is_file():
+            console.print(f"{name}: no weights in {folder}, left out")
+            continue
+        member = MEMBERS[name]
+        for benchmark in options.benchmarks:
+            if (name, benchmark) in _done(cells):
+                continue
+            if member.head:
+                trunk = options.weights / member.trunk
+                cells += list(head(member, folder, trunk, benchmark, sizes))
+            else:
+                cells += list(generator(member, folder, benchmark, sizes))
+            kept(file, facts | {"problems": sizes.problems, "samples": sizes.samples}, cells)
+            console.print(f"{name} on {benchmark}: done")
+    generators = [options.weights / n for n in options.models if not MEMBERS[n].head]
+    facts = _facts(facts, sizes, [one for one in generators if one.is_dir()])
+    kept(file, facts, cells)
+    with whole_file(options.out / "results.md") as out:
+        out.write(table(cells).encode())
+    console.print(table(cells), highlight=False, soft_wrap=True)
+    console.print(facts["speeds"])
+
+
+def _facts(facts: dict[str, Any], sizes: Sizes, generators: list[Path]) -> dict[str, Any]:
+    measured = facts.get("speeds") or {folder.name: speeds(folder) for folder in generators}
+    return {"problems": sizes.problems, "samples": sizes.samples, "speeds": measured}
 
 
 if __name__ == "__main__":

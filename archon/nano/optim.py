@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -33,6 +35,11 @@ class Muon:
         self._momentum = momentum
         self._decay = decay
 
+    @property
+    def speeds(self) -> list[torch.Tensor]:
+        """The momentum of each stack."""
+        return list(self._speed.values())
+
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """Update all matrices from their gradients."""
@@ -56,6 +63,16 @@ class Optimizer:
         self._muon = Muon(matrices, momentum=0.95, decay=0.02)
         self._adam = torch.optim.AdamW(others, lr=adam_rate, betas=(0.9, 0.95), weight_decay=0.01)
         self._weights = matrices + others
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes."""
+        return {"muon": self._muon.speeds, "adam": self._adam.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a kept state."""
+        for mine, kept in zip(self._muon.speeds, state["muon"], strict=True):
+            mine.copy_(kept)
+        self._adam.load_state_dict(state["adam"])
 
     def step(self, share: float) -> None:
         """Clip, update and clear the gradients."""

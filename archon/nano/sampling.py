@@ -1,4 +1,4 @@
-"""Batched sampling of ``local/nano``, for training and measuring."""
+"""Batched sampling of a model of the family, for training and measuring."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from archon.nano.data import ASSISTANT, CHECK_PROMPT, USER
+from archon.nano.data import ASSISTANT, END, PAD, THINK, USER
 from archon.nano.decode import decode
 
 
@@ -24,11 +24,25 @@ class Speaker:
         """One reply to each user message; greedy at temperature 0."""
         return [group[0] for group in self.replies(prompts, 1, temperature, limit)]
 
+    def thought(
+        self, prompts: list[str], copies: int, temperature: float, limit: int = 320
+    ) -> list[list[tuple[str, str]]]:
+        """Several replies to each user message, as thinking text and answer."""
+        found = self.replies(prompts, copies, temperature, limit, opening=THINK)
+        return [[_parted(text) for text in group] for group in found]
+
     def replies(
-        self, prompts: list[str], copies: int, temperature: float, limit: int = 112
+        self,
+        prompts: list[str],
+        copies: int,
+        temperature: float,
+        limit: int = 112,
+        opening: str = ASSISTANT,
     ) -> list[list[str]]:
-        """Several replies to each user message."""
-        texts = [USER + prompt.strip() + ASSISTANT for prompt in prompts]
+        """Several replies to each user message; behind `THINK` with all their marks."""
+        if not prompts:
+            return []
+        texts = [USER + prompt.strip() + opening for prompt in prompts]
         sizes = [len(ids) for ids in self.tokenizer(texts).input_ids]
         order = sorted(range(len(texts)), key=sizes.__getitem__)
         found: list[list[str]] = [[] for _ in texts]
@@ -49,31 +63,15 @@ class Speaker:
             self.model, inputs.input_ids, inputs.attention_mask, copies, temperature, limit
         )
         self.written += int((tokens != self.tokenizer.pad_token_id).sum())
-        flat = self.tokenizer.batch_decode(tokens.flatten(0, 1), skip_special_tokens=True)
+        plain = not texts[0].endswith(THINK)
+        flat = self.tokenizer.batch_decode(tokens.flatten(0, 1), skip_special_tokens=plain)
         return [flat[start : start + copies] for start in range(0, len(flat), copies)]
-
-    @torch.inference_mode()
-    def generated(self, prompts: list[str], temperature: float, limit: int = 112) -> list[str]:
-        """One reply to each user message through plain ``generate``, in one batch."""
-        texts = [USER + prompt.strip() + ASSISTANT for prompt in prompts]
-        inputs = self.tokenizer(texts, padding=True, return_tensors="pt")
-        how: dict[str, object] = {"do_sample": False}
-        if temperature > 0:
-            how = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        out = self.model.generate(
-            input_ids=inputs.input_ids,
-            attention_mask=inputs.attention_mask,
-            max_new_tokens=limit,
-            **how,
-        )
-        fresh = out[:, inputs.input_ids.shape[1] :]
-        self.written += int((fresh != self.tokenizer.pad_token_id).sum())
-        texts = self.tokenizer.batch_decode(fresh, skip_special_tokens=True)
-        return [str(text) for text in texts]
 
     @torch.inference_mode()
     def choice(self, prompts: list[str], options: tuple[str, str]) -> list[float]:
         """P(first option) against the second, by the first token where the options differ."""
+        if not prompts:
+            return []
         ids = [self.tokenizer(option).input_ids for option in options]
         same = next(i for i, (a, b) in enumerate(zip(*ids, strict=False)) if a != b)
         lead = self.tokenizer.decode(ids[0][:same])
@@ -95,6 +93,7 @@ class Speaker:
         return chances
 
 
-def check_prompt(question: str, candidate: str) -> str:
-    """The user message that asks for a check."""
-    return CHECK_PROMPT.format(question=question, candidate=candidate)
+def _parted(text: str) -> tuple[str, str]:
+    """Thinking text and answer of a reply with its marks; without an answer, all is thinking."""
+    thinking, _, answer = text.replace(END, "").replace(PAD, "").partition(ASSISTANT)
+    return thinking, answer

@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from archon.benchmarks.arithmetic import Term, total_of
 
@@ -20,6 +21,13 @@ _APPLY: dict[str, Callable[[int, int], int]] = {
     "-": int.__sub__,
     "*": int.__mul__,
 }
+
+
+class Working(Protocol):
+    """Writes a working of terms; with `slip_at` that line has a wrong result."""
+
+    def __call__(self, terms: Sequence[Term], rng: random.Random, slip_at: int = -1) -> list[str]:
+        """The lines."""
 
 
 @dataclass(slots=True)
@@ -109,6 +117,37 @@ def right_working(terms: Sequence[Term], rng: random.Random, slip_at: int = -1) 
     return [*pen.lines, f"#### {total}"]
 
 
+def told_working(terms: Sequence[Term], rng: random.Random, slip_at: int = -1) -> list[str]:
+    """The working that follows the story; `terms` are in its order."""
+    pen = _Pen(rng, slip_at)
+    total: int | None = None
+    for term in terms:
+        value = pen.write(term.count, "*", term.size) if term.count > 1 else term.size
+        if total is None:
+            total = value
+        elif term.sign > 0 or total >= value:
+            total = pen.write(total, "+" if term.sign > 0 else "-", value)
+    return [*pen.lines, f"#### {total}"]
+
+
+def backward_working(terms: Sequence[Term], rng: random.Random) -> list[str]:
+    """Gains from the last to the first, losses likewise, then the difference.
+
+    A check in this form is no copy of an answer that follows the story.
+    """
+    pen = _Pen(rng)
+    sums = []
+    for sign in (1, -1):
+        total: int | None = None
+        for term in reversed([term for term in terms if term.sign == sign]):
+            value = pen.write(term.size, "*", term.count) if term.count > 1 else term.size
+            total = value if total is None else pen.write(total, "+", value)
+        sums.append(total)
+    up, down = sums
+    answer = up if down is None else pen.write(up or 0, "-", down)
+    return [*pen.lines, f"#### {answer}"]
+
+
 def _misread(terms: Sequence[Term], rng: random.Random) -> list[Term]:
     """The terms with one misread: a wrong number, the wrong sign, one skipped, one used twice."""
     wrong = list(terms)
@@ -125,20 +164,22 @@ def _misread(terms: Sequence[Term], rng: random.Random) -> list[Term]:
     return wrong
 
 
-def wrong_working(terms: Sequence[Term], rng: random.Random) -> list[str]:
+def wrong_working(
+    terms: Sequence[Term], rng: random.Random, working: Working = right_working
+) -> list[str]:
     """A working with one realistic fault whose answer is wrong."""
     truth = total_of(tuple(terms))
     while True:
         kind = rng.random()
         if kind < 0.65:
-            lines = right_working(terms, rng, slip_at=rng.randrange(len(terms) + 1))
+            lines = working(terms, rng, slip_at=rng.randrange(len(terms) + 1))
         elif kind < 0.93:
             misread = _misread(terms, rng)
             if len(misread) < 2 or total_of(tuple(misread)) < 0:
                 continue
-            lines = right_working(misread, rng)
+            lines = working(misread, rng)
         else:
-            lines = right_working(terms, rng)
+            lines = working(terms, rng)
             lines[-1] = f"#### {slipped(truth, rng)}"
         if len(lines) > 1 and lines[-1] != f"#### {truth}":
             return lines

@@ -507,3 +507,22 @@ def test_check_imports_no_torch() -> None:
         "assert not {'torch', 'transformers'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_models_that_are_first_asked_together_all_load() -> None:
+    """In a new process: what is imported late is imported once."""
+    code = (
+        "import archon\n"
+        "from archon.layers import Generate, Vote\n"
+        "names = ('nano', 'nano-math', 'nano-code', 'nano-sharp')\n"
+        "models = [archon.Model(f'local/{name}', max_tokens=4) for name in names]\n"
+        "branches = Generate(model=models[0])\n"
+        "for model in models[1:]:\n"
+        "    branches = branches | Generate(model=model)\n"
+        "with archon.Session(pool=None) as session:\n"
+        "    arch = branches >> Vote(answer='text')\n"
+        "    print(archon.run(arch, '2 + 2', session=session).used.calls)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["4"]
+    assert "MISSING" not in done.stderr

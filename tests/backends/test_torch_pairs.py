@@ -21,7 +21,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from archon.backends.torch import Torch  # noqa: E402
-from archon.backends.torch_files import compares_pairs, folder_of  # noqa: E402
+from archon.backends.torch_config import compares_pairs  # noqa: E402
+from archon.backends.torch_files import folder_of  # noqa: E402
 
 MARKS = ("<|source|>", "<|candidate1|>", "<|candidate2|>")
 QUESTION = "what is the sum"

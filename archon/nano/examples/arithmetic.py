@@ -11,7 +11,14 @@ from archon.benchmarks.arithmetic import LEVELS, Problem, Term, parse_key, probl
 from archon.benchmarks.procedural import Split
 from archon.nano.examples.family import Check, Draft, Family, Statement
 from archon.nano.examples.knobs import Knobs
-from archon.nano.working import answer_of, recheck, right_working, wrong_working
+from archon.nano.working import (
+    answer_of,
+    backward_working,
+    recheck,
+    right_working,
+    told_working,
+    wrong_working,
+)
 
 __all__ = ["ArithmeticFamily"]
 
@@ -24,10 +31,18 @@ _GROUPS = re.compile(
 
 
 class ArithmeticFamily(Family[Problem, Value]):
-    """The value of a draft is its number."""
+    """The value of a draft is its number.
+
+    Args:
+        in_order: share of the workings that follow the story, and so are learnt soon; the rest are
+            in any order. Above 0, checks and rankings derive the answer backwards.
+    """
 
     name = "arithmetic"
     levels = LEVELS
+
+    def __init__(self, in_order: float = 0.0) -> None:
+        self._in_order = in_order
 
     def stream(self, level: int, split: Split, seed: int) -> Iterator[Problem]:
         """Problems of a level."""
@@ -35,15 +50,16 @@ class ArithmeticFamily(Family[Problem, Value]):
 
     def right(self, problem: Problem, rng: random.Random) -> Draft[Value]:
         """One of the many right workings."""
-        return _draft(right_working(parse_key(problem.key), rng))
+        return self._draft(problem, parse_key(problem.key), rng)
 
     def wrong(self, problem: Problem, rng: random.Random) -> Draft[Value]:
         """A working with a slip, a number misread, or a wrong last line."""
-        return _draft(wrong_working(parse_key(problem.key), rng))
+        terms = self._told(problem, parse_key(problem.key))
+        return _draft(wrong_working(terms, rng, self._working))
 
     def belief(self, problem: Problem, knobs: Knobs, rng: random.Random) -> Draft[Value]:
         """A right working, or one that counts groups once."""
-        return _draft(right_working(_believed(problem, knobs, rng), rng))
+        return self._draft(problem, _believed(problem, knobs, rng), rng)
 
     def read(self, problem: Problem, text: str) -> Draft[Value] | None:
         """Any text; without a number it is wrong."""
@@ -81,7 +97,9 @@ class ArithmeticFamily(Family[Problem, Value]):
     ) -> Check:
         """The working again, in another order where there is one."""
         text = belief.text
-        if belief.value == problem.answer:
+        if self._in_order:
+            text = _backward(problem, belief, rng)
+        elif belief.value == problem.answer:
             text = recheck(parse_key(problem.key), draft.text, rng)
         return Check(text, self.same(problem, draft, belief))
 
@@ -103,7 +121,7 @@ class ArithmeticFamily(Family[Problem, Value]):
         rng: random.Random,
     ) -> str:
         """The working again."""
-        return belief.text
+        return _backward(problem, belief, rng) if self._in_order else belief.text
 
     def statements(
         self, problem: Problem, belief: Draft[Value], count: int, rng: random.Random
@@ -121,6 +139,16 @@ class ArithmeticFamily(Family[Problem, Value]):
             *(Statement(f"The answer is less than {high}.", _less(high)) for high in highs),
         ]
         return rng.sample(found, min(count, len(found)))
+
+    def _draft(self, problem: Problem, terms: Sequence[Term], rng: random.Random) -> Draft[Value]:
+        return _draft(self._working(self._told(problem, terms), rng))
+
+    def _told(self, problem: Problem, terms: Sequence[Term]) -> Sequence[Term]:
+        return _as_told(problem, terms) if self._in_order else terms
+
+    def _working(self, terms: Sequence[Term], rng: random.Random, slip_at: int = -1) -> list[str]:
+        told = self._in_order and rng.random() < self._in_order and terms[0].sign > 0
+        return (told_working if told else right_working)(terms, rng, slip_at)
 
 
 class _Ledger:
@@ -200,17 +228,29 @@ def _once(problem: Problem) -> tuple[Term, ...]:
     return once if total_of(once) >= 0 and len(once) > 1 else terms
 
 
+def _as_told(problem: Problem, terms: Sequence[Term]) -> tuple[Term, ...]:
+    """The terms in the order of the story, and so the factors of each."""
+
+    def place(number: int) -> int:
+        found = re.search(rf"\b{number}\b", problem.question)
+        return found.start() if found else -1
+
+    turned = (
+        Term(term.sign, *sorted(term.numbers, key=place)) if term.count > 1 else term
+        for term in terms
+    )
+    return tuple(sorted(turned, key=lambda term: min(map(place, term.numbers))))
+
+
 def _told(problem: Problem, terms: Sequence[Term]) -> list[str]:
     """Terms as `+3*8`, in the order in which the story names their numbers."""
+    return [term.text for term in _as_told(problem, terms)]
 
-    def place(term: Term) -> int:
-        return min(
-            match.start()
-            for number in term.numbers
-            for match in re.finditer(rf"\b{number}\b", problem.question)
-        )
 
-    return [term.text for term in sorted(terms, key=place)]
+def _backward(problem: Problem, belief: Draft[Value], rng: random.Random) -> str:
+    """How somebody of that belief derives the answer again."""
+    terms = parse_key(problem.key) if belief.value == problem.answer else _once(problem)
+    return "\n".join(backward_working(_as_told(problem, terms), rng))
 
 
 def _misread(

@@ -16,6 +16,10 @@ from archon.nano.examples.knobs import Knobs
 __all__ = ["CountdownFamily"]
 
 
+_WORDS = 5
+"""In a line such as `3 * 4 = 12`."""
+
+
 class CountdownFamily(Family[Puzzle, str]):
     """The value of a draft is its expression."""
 
@@ -127,6 +131,9 @@ class CountdownFamily(Family[Puzzle, str]):
         for line in draft.text.split("\n")[:-1]:
             words = line.split()
             fine = not marks or marks[-1]
+            if len(words) != _WORDS:
+                marks.append(False)
+                continue
             for number in (words[0], words[2]):
                 fine = fine and number in left
                 left = [*left]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 
 from archon.benchmarks.listfn import LEVELS, Function, example, problems
-from archon.benchmarks.listfn_steps import OPS, Op, Step, Value, mutants, program, run
+from archon.benchmarks.listfn_steps import ENDS, OPS, Op, Step, Value, mutants, program, run
 from archon.benchmarks.listfn_tests import fingerprint
 from archon.benchmarks.procedural import Split
 from archon.nano.examples.family import Check, Draft, Family, Statement
@@ -69,6 +69,12 @@ class ListFnFamily(Family[Function, Steps]):
             elif line.strip() != "return xs":
                 return None
         known = tuple(steps)
+        if any(step.name in ENDS for step in known[:-1]):
+            return None  # lines that are never reached
+        try:
+            fingerprint(known)
+        except (ArithmeticError, ValueError):
+            return None  # `x % 0`, `xs[::0]`
         return Draft(text, known) if program(known) == text.strip() else None
 
     def merit(self, problem: Function, draft: Draft[Steps], belief: Draft[Steps]) -> float:

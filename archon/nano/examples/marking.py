@@ -13,7 +13,7 @@ from typing import Any
 
 from archon.nano.data import ASSISTANT, USER
 from archon.nano.examples.family import Draft, Family
-from archon.nano.examples.mixing import FAMILIES, Mix, Problems, drawn
+from archon.nano.examples.mixing import Mix, Problems, drawn
 from archon.nano.examples.roles import Case, drafts
 
 __all__ = ["Marked", "marked", "marked_answers"]
@@ -55,7 +55,7 @@ def marked_answers(mix: Mix, seed: int, each: int = 4) -> Iterator[tuple[Marked,
     rng = random.Random(f"archon-nano-marked/{seed}")
     problems = Problems(seed)
     while True:
-        family = FAMILIES[drawn(mix.tasks, rng)]
+        family = mix.families[drawn(mix.tasks, rng)]
         levels = mix.levels.get(family.name) or dict.fromkeys(family.levels, 1.0)
         problem = problems.next(family, drawn(levels, rng))
         case = Case(family, problem, mix.knobs, rng)

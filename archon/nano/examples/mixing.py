@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -19,7 +20,17 @@ from archon.nano.examples.knobs import TAUGHT, Knobs
 from archon.nano.examples.listfn import ListFnFamily
 from archon.nano.examples.roles import CODE_ROLES, ROLES, Case
 
-__all__ = ["FAMILIES", "GENERAL", "MIXES", "Mix", "Problems", "drawn", "fingerprint", "groups"]
+__all__ = [
+    "FAMILIES",
+    "GENERAL",
+    "MIXES",
+    "Mix",
+    "Problems",
+    "drawn",
+    "fingerprint",
+    "groups",
+    "questions",
+]
 
 FAMILIES: dict[str, Family[Any, Any]] = {
     family.name: family
@@ -35,7 +46,7 @@ _COUNTS = {"generate": 4, "critique": 1, "rank": 1, "fuse": 1, "verdict": 3}
 """Replies in a group of a role; 2 where nothing else is said."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mix:
     """What a model is taught.
 
@@ -44,12 +55,16 @@ class Mix:
         levels: for each task, shares of its levels; equal shares for a task left out.
         roles: shares of the roles.
         knobs: misconceptions and habits.
+        in_order: share of the arithmetic workings that follow the story (`ArithmeticFamily`).
+        drills: share of bare operations in the first part of a training.
     """
 
     tasks: Mapping[str, float]
     levels: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     roles: Mapping[str, float] = field(default_factory=lambda: dict(_ROLE_SHARES))
     knobs: Knobs = TAUGHT
+    in_order: float = 0.0
+    drills: float = 0.03
 
     def __post_init__(self) -> None:
         """Refuse names that do not exist."""
@@ -57,6 +72,11 @@ class Mix:
             for name in names:
                 if name not in known:
                     raise ValueError(f"unknown name {name!r}; known: {', '.join(known)}")
+
+    @cached_property
+    def families(self) -> Mapping[str, Family[Any, Any]]:
+        """The tasks, as this mix teaches them."""
+        return {**FAMILIES, "arithmetic": ArithmeticFamily(self.in_order)}
 
 
 _HARD = {
@@ -66,16 +86,25 @@ _HARD = {
     "constraints": {2: 0.25, 3: 0.3, 4: 0.25, 5: 0.12, 6: 0.08},
 }
 GENERAL = Mix({"arithmetic": 0.3, "listfn": 0.3, "countdown": 0.2, "constraints": 0.2}, _HARD)
+_SOFT = {
+    "arithmetic": {1: 0.2, 2: 0.3, 3: 0.35, 4: 0.1, 5: 0.05},
+    "listfn": {1: 0.2, 2: 0.3, 3: 0.25, 4: 0.15, 5: 0.1},
+    "countdown": {3: 0.65, 4: 0.25, 5: 0.1},
+    "constraints": {2: 0.35, 3: 0.3, 4: 0.2, 5: 0.1, 6: 0.05},
+}
 MIXES = {
-    "nano": GENERAL,
+    "nano": replace(GENERAL, levels=_SOFT, in_order=0.85, drills=0.12),
     "nano-math": Mix(
-        {"arithmetic": 0.5, "listfn": 0.08, "countdown": 0.3, "constraints": 0.12}, _HARD
+        {"arithmetic": 0.5, "listfn": 0.08, "countdown": 0.3, "constraints": 0.12},
+        _SOFT,
+        in_order=0.85,
+        drills=0.25,
     ),
     "nano-code": Mix(
         {"arithmetic": 0.1, "listfn": 0.66, "countdown": 0.06, "constraints": 0.18}, _HARD
     ),
 }
-"""Proposed mixes by model."""
+"""What each model is taught."""
 
 
 class Problems:
@@ -101,13 +130,26 @@ class Problems:
                 del self._streams[place]
 
 
+def questions(
+    mix: Mix, seed: int, count: int, rng: random.Random
+) -> list[tuple[Family[Any, Any], Any]]:
+    """Train problems of a mix with their tasks, drawn from the streams of a seed."""
+    stream = Problems(seed)
+    found: list[tuple[Family[Any, Any], Any]] = []
+    for _ in range(count):
+        family = mix.families[drawn(mix.tasks, rng)]
+        levels = mix.levels.get(family.name) or dict.fromkeys(family.levels, 1.0)
+        found.append((family, stream.next(family, drawn(levels, rng))))
+    return found
+
+
 def groups(mix: Mix, seed: int) -> Iterator[Group]:
     """Endless training groups, the same ones for the same seed in every process."""
     rng = random.Random(f"archon-nano-examples/{seed}")
     problems = Problems(seed)
     while True:
         name = drawn(mix.tasks, rng)
-        family = FAMILIES[name]
+        family = mix.families[name]
         levels = mix.levels.get(name) or dict.fromkeys(family.levels, 1.0)
         problem = problems.next(family, drawn(levels, rng))
         assert split_of(problem.key) == "train"
