@@ -152,11 +152,11 @@ class Journal:
             guard.release()
 
     def _missing(self, books: Books) -> list[Told]:
-        trials = self.study.get_trials(deepcopy=False)
-        for trial in trials[self._read :]:
+        stored = self.study.get_trials(deepcopy=False)
+        for trial in stored[self._read :]:
             if "archon" in trial.user_attrs:
                 self._there.add(trial.user_attrs["archon"]["number"])
-        self._read = len(trials)
+        self._read = len(stored)
         # Trials only come behind those before: what is there from the first on stays there.
         trials = books.trials
         while self._whole < len(trials) and trials[self._whole].number in self._there:

@@ -188,7 +188,7 @@ def test_a_round_costs_as_much_however_many_there_were(monkeypatch: pytest.Monke
     chance, looked = np.random.default_rng(1), [0]
     of = Books.of
 
-    def counted(self: Books, arm: int) -> np.ndarray:  # type: ignore[type-arg]
+    def counted(self: Books, arm: int) -> np.ndarray:
         looked[0] += 1
         return of(self, arm)
 

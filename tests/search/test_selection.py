@@ -90,7 +90,7 @@ def test_no_comparison_gets_noisier() -> None:
     assert least == 2
     draws = np.array([*product([0.0, 1.0], repeat=4)])
 
-    def values(k: int, over: int) -> np.ndarray:  # type: ignore[type-arg]
+    def values(k: int, over: int) -> np.ndarray:
         right = draws[:, : max(k, over)]
         return Votes([right], [right.astype(int)]).mean((k,))
 
@@ -224,8 +224,7 @@ def test_replay_is_arithmetic_on_all_that_is_recorded(
     forget(path)
     before, ran = calls(path), []
     from archon.search import crew
-
-    measure = crew.measure
+    from archon.search.measuring import measure
 
     async def counted(job: object, *args: object, **more: object) -> object:
         ran.append(job)
@@ -248,7 +247,7 @@ def test_imported_samples_can_be_searched(tmp_path: Path) -> None:
     samples = [
         Sample(item.task.id, label, draw, answer=str(draw % 2), score=float(draw % 2))
         for split in ("dev", "test")
-        for item in toy.items(split)  # type: ignore[arg-type]
+        for item in toy.items(split)
         for draw in (0, 1, 3)
     ]
     with Session(path, backends={"fake": Fake(answer)}) as session:
