@@ -7,6 +7,7 @@ reads the trials, builds the books, and goes on.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -212,8 +213,8 @@ class Conductor:
             self._give_up_if_all_fail()
             if self.search.trials is not None and len(self.books.arms) >= self.search.trials:
                 return "trials"
-            room = self.purse.calls_left(self.purse.share)
-            asked = self.rounds.ask(self.books, number, room)
+            room = self._room()
+            asked = self.rounds.ask(self.books, number, room) if room else []
             if not asked:
                 # With all the money there is, it may have ideas.
                 dear = self.rounds.ask(self.books, number, float("inf"))
@@ -223,6 +224,17 @@ class Conductor:
                 return add_trials(db, asked)
 
             await self.session.pool.store.write(add)
+
+    def _room(self) -> float:
+        """Return the calls that the search may pay for: its share, less what the end lacks.
+
+        A leader can need more than the reserve. Half of the share is the search's in any case.
+        """
+        left, spent = self.purse.calls_left(self.purse.share), self.purse.spent().calls
+        if math.isinf(left) or spent < left:
+            return left
+        whole = self.purse.calls_left(self.purse.whole)
+        return max(0.0, min(left, whole - self.verdicts.least()))
 
     def _rows(self, since: int) -> list[TrialRow]:
         return read_trials(self.session.pool.store.read, self.name, since)

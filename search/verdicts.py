@@ -14,8 +14,8 @@ from archon.search.files import SearchFile
 from archon.search.finals import Finals, look
 from archon.search.ground import Candidates
 from archon.search.money import Purse
-from archon.search.parts import Parts
-from archon.search.reserve import FINALISTS, FinalsPlan, Reserve
+from archon.search.parts import LEAST, Parts
+from archon.search.reserve import FINALISTS, SAFETY, FinalsPlan, Reserve
 from archon.search.searchers import Searcher
 from archon.search.study import Finding
 
@@ -49,6 +49,12 @@ class Verdicts:
         sizes = self.parts.sizes()
         plan = FinalsPlan(FINALISTS, sizes.get("confirm", 0), sizes.get("test", 0))
         return self._reserve().needed(plan)
+
+    def least(self) -> float:
+        """Return the calls without which confirm and test would be cut short."""
+        sizes = {name: min(size, LEAST[name]) for name, size in self.parts.sizes().items()}
+        plan = FinalsPlan(2, sizes.get("confirm", 0), sizes.get("test", 0), models=1)
+        return SAFETY * self._reserve().needed(plan)
 
     def _reserve(self) -> Reserve:
         leading = [standing.arm for standing in self.standings]
