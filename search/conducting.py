@@ -27,7 +27,7 @@ from archon.search.history import History
 from archon.search.journal import Journal
 from archon.search.measuring import cells_of
 from archon.search.money import Purse
-from archon.search.parts import Parts, cut
+from archon.search.parts import LEAST, Parts, cut, question_tokens
 from archon.search.ranking import ranked
 from archon.search.recorded import Recorded
 from archon.search.rounds import SEARCH, Rounds
@@ -111,6 +111,9 @@ class Conductor:
         models = [*self.benchmark.models()]
         for row in self._some_rows():
             models += self.candidates.architecture(row).models()
+        if self.mode != "only":
+            least = self.candidates.smallest.bound(question_tokens=question_tokens(self.parts.dev))
+            self.purse.check_pays(least, LEAST["dev"])
         self.session.gateway().check(list(dict.fromkeys(models)), (self.purse.whole,))
         self._settle_settings()
         self.averages = self._averages(recorded)
