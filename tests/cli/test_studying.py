@@ -71,7 +71,8 @@ BAD = {
     ),
     "an unknown field": ("{model: m, samples:", "{model: m, sampels:", "did you mean 'samples'"),
     "a condition on a missing hole": (
-        "of: {first: [], vote: vote}", "of: {first: [], vote: vote}, when: depth > 1", "no hole 'depth'",
+        "of: {first: [], vote: vote}", "of: {first: [], vote: vote}, when: depth > 1",
+        "there is no hole 'depth'",
     ),
     "too few items": ("dev: 16", "dev: 5", "5 items for 'dev' are too few for the question"),
 }  # fmt: skip
