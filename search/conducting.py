@@ -231,13 +231,16 @@ class Conductor:
     def _room(self) -> float:
         """Return the calls that the search may pay for: its share, less what the end lacks.
 
-        A leader can need more than the reserve. Half of the share is the search's in any case.
+        A leader can need more than the reserve. It gets up to half of the share as well, unless
+        that would be in vain.
         """
         left, spent = self.purse.calls_left(self.purse.share), self.purse.spent().calls
         if math.isinf(left) or spent < left:
             return left
-        whole = self.purse.calls_left(self.purse.whole)
-        return max(0.0, min(left, whole - self.verdicts.least()))
+        whole, least = self.purse.calls_left(self.purse.whole), self.verdicts.least()
+        if least > whole + spent - (left + spent) / 2:
+            return left
+        return max(0.0, min(left, whole - least))
 
     def _rows(self, since: int) -> list[TrialRow]:
         return read_trials(self.session.pool.store.read, self.name, since)

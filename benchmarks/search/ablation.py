@@ -61,7 +61,7 @@ def fixed(items: int) -> type[Race]:
 
     class Fixed(Race):
         def fresh(self) -> Block:
-            return Block("dev", 0, items)
+            return Block("dev", 0, min(items, self._sizes["dev"]))
 
     return Fixed
 
