@@ -146,6 +146,8 @@ class Gateway:
     async def _draw(
         self, request: Request, draws: Sequence[Draw], spending: Spending
     ) -> list[Outcome]:
+        for ability in request.needs:
+            self.require(request.model, ability)
         content = canonical(request.content(self._fingerprint(request.model)))
         key, upper = address(content), self.upper(request)
         found: dict[Draw, Outcome] = {}

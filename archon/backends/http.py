@@ -70,7 +70,7 @@ class HTTP:
         if "schema" in route.endpoint.takes:
             able.add("schema")
         if route.shows_verdicts:
-            able.add("verdicts")
+            able |= {"verdicts", "logprobs"}
         if _continues(route):
             able.add("continue_from_prefix")
         return frozenset(able)
@@ -215,6 +215,11 @@ def _unable(route: Route, request: Request) -> str | None:
         return f"{name!r} cannot continue a prefix"
     if request.schema and "schema" not in route.endpoint.takes:
         return f"{name!r} cannot keep to a JSON schema"
+    if request.logprobs and not route.shows_verdicts:
+        return f"{name!r} shows no log-probabilities"
+    if request.logprobs > route.endpoint.logprobs:
+        most = route.endpoint.logprobs
+        return f"{name!r} shows {most} alternatives at most, not {request.logprobs}"
     return None
 
 

@@ -95,7 +95,7 @@ class Route:
             extras.add("n")
         if self.endpoint.options and self.streams(request):
             extras.add("stream_options")
-        if request.verdicts and self.endpoint.logprobs:
+        if (request.verdicts or request.logprobs) and self.endpoint.logprobs:
             extras.add("logprobs")
         if model.max_tokens is not None and self.chat and self.endpoint.limit == "max_tokens":
             extras.add("max_tokens")
@@ -116,7 +116,7 @@ class Route:
         if request.schema:
             data["response_format"] = _format(request.schema)
         if "logprobs" in extras:
-            data |= self._logprobs
+            data |= self._logprobs(request)
         if self.streams(request):
             data["stream"] = True
         if "stream_options" in extras:
@@ -170,12 +170,12 @@ class Route:
             messages.append(last)
         return messages
 
-    @property
-    def _logprobs(self) -> dict[str, Json]:
-        if self.chat:
-            return {"logprobs": True, "top_logprobs": self.endpoint.logprobs}
-        # The older protocol knows a number only, and OpenAI no more than five.
-        return {"logprobs": min(5, self.endpoint.logprobs)}
+    def _logprobs(self, request: Request) -> dict[str, Json]:
+        # For verdicts, as many alternatives as there are; in the older protocol, which knows a
+        # number only, OpenAI has no more than five.
+        shown = self.endpoint.logprobs if self.chat else min(5, self.endpoint.logprobs)
+        most = max(shown if request.verdicts else 0, request.logprobs)
+        return {"logprobs": True, "top_logprobs": most} if self.chat else {"logprobs": most}
 
 
 def _format(schema: str) -> Json:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archon.backends.http_errors import failed, fault_in_body, malformed
-from archon.backends.http_verdicts import verdict_probs
+from archon.backends.http_verdicts import shown_tokens, verdict_probs
 from archon.backends.metering import tokens_of, usages
 from archon.backends.streaming import LARGEST
 from archon.errors import ModelError
@@ -84,6 +84,7 @@ class _Said:
     finish: Finish
     reasoning: str
     logprobs: Json
+    stop: str = ""
 
     @property
     def size(self) -> int:
@@ -147,6 +148,10 @@ def _metered(
             continue
         usage, paid = next(used)
         probs = verdict_probs(request, choice.logprobs) if request.verdicts else ()
+        tokens = shown_tokens(choice.logprobs, request.logprobs) if request.logprobs else ()
+        if request.logprobs and not tokens and choice.size:
+            outcomes.append(malformed(model.model, "no log-probabilities, which were asked for"))
+            continue
         outcomes.append(
             Reply(
                 choice.parts,
@@ -156,6 +161,8 @@ def _metered(
                 usage,
                 probs,
                 paid=paid,
+                stop=choice.stop,
+                logprobs=tokens,
             )
         )
     return outcomes
@@ -174,7 +181,15 @@ def _choice(choice: Json, request: Request, *, whole: bool) -> _Said | ModelErro
         said = _chat(choice, reason) if request.model.protocol == "chat" else _plain(choice, reason)
     except Malformed as error:
         return malformed(name, str(error))
+    if (stop := _stop(choice)) in request.model.stop:
+        said = replace(said, stop=stop)
     return _prefixed(said, request.prefix, whole=whole) if request.prefix else said
+
+
+def _stop(choice: dict[str, Json]) -> str:
+    """Return the stop string that was met, as vLLM and SGLang name it."""
+    names = (choice.get(name) for name in ("stop_reason", "matched_stop"))
+    return next((name for name in names if isinstance(name, str)), "")
 
 
 def _reason(value: Json) -> str:
@@ -284,4 +299,4 @@ def _prefixed(said: _Said, prefix: str, *, whole: bool) -> _Said:
     rest = said.parts[1:] if isinstance(first, TextPart) else said.parts
     if not (whole and text.startswith(prefix)):
         text = prefix + text
-    return _Said((TextPart(clean_text(text)), *rest), said.finish, said.reasoning, said.logprobs)
+    return replace(said, parts=(TextPart(clean_text(text)), *rest))

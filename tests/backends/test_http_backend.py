@@ -264,6 +264,17 @@ def test_verdicts(provider: Provider, protocol: Any, limit: int | None) -> None:
     assert probs["yes"] > 0.5
 
 
+@pytest.mark.parametrize("protocol", ["chat", "completion"])
+@pytest.mark.parametrize("limit", [50, None], ids=["whole", "streamed"])
+def test_tokens_are_shown(provider: Provider, protocol: Any, limit: int | None) -> None:
+    provider.set(script=lambda messages, i: "yes it is")
+    asked = model(provider, protocol=protocol, max_tokens=limit)
+    assert "logprobs" in HTTP().abilities(asked)
+    shown = reply(asked, logprobs=1).logprobs
+    assert "".join(token.text for token in shown) == "yes it is"
+    assert all(token.top == ((token.text, token.logprob),) for token in shown)
+
+
 class OneByOne(HTTP):
     def batch_size(self, model: Model) -> int:
         return 1
