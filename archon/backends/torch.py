@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from archon.backends.torch_config import compares_pairs, head_of, takes_effort
+from archon.backends.torch_device import DTYPES, Local, Memory
 from archon.backends.torch_engine import Engine
 from archon.backends.torch_files import digest, folder_of, local_price
 from archon.backends.torch_heads import JOINED, Heads
@@ -26,25 +27,46 @@ class Torch:
     """Weights in a folder, sampled in batches with torch.
 
     The text of a draw depends on the request and the draw alone, never on what else is in the
-    batch (up to ties in floating-point numbers). Names and folders: `torch_files.folder_of`.
+    batch or was read before. It can differ only where a floating-point tie decides: the last digits
+    of a sum depend on its order, which the batch may change, so that two tokens whose logits agree
+    to about six digits (in single precision), or a chance that falls on the border between two
+    tokens to that precision, may go either way. Names and folders: `torch_files.folder_of`.
 
     `temperature` is 1 and `max_tokens` the rest of the context, at most 1024, unless given.
+    `params: {dtype: bfloat16}` sets the precision; without it a CPU computes in single precision,
+    and other devices in that of the weights.
+
+    A prefix goes on from its text: its last token is taken back, and any token whose text begins
+    with it may come first; `prefix_tokens` are gone on from exactly where they end. What was read
+    before is not read again (`Local.reuse`): `usage` counts the whole prompt, `paid` what the model
+    did.
+
     Verdict probabilities are those at temperature 1 of the verdict and the end of the reply
     after it; under a prefix, a verdict that begins with it is scored by what follows.
 
     `effort` goes to chat templates that take a `reasoning_effort`. Where the template then opens a
     reply with thinking, what is written before the answer is the reply's reasoning.
+
+    Args:
+        local: how models run here; the environment's wish if not given.
+
+    Raises:
+        ConfigError: when the environment names no device or no size.
     """
 
-    def __init__(self) -> None:
-        self._engines: dict[Path, Engine] = {}
+    def __init__(self, local: Local | None = None) -> None:
+        self._local = local or Local.from_environment()
+        self._local.check()
+        self._memory = Memory()
+        self._engines: dict[tuple[Path, str], Engine] = {}
         self._known: dict[str, tuple[Path, str]] = {}
         self._pairs: dict[Path, Pairs] = {}
         self._heads: dict[Path, Heads] = {}
 
     def abilities(self, model: Model) -> frozenset[Ability]:
         """Return what the engine can do with any weights."""
-        return frozenset({"seeded", "verdicts", "continue_from_prefix", "score"})
+        able: set[Ability] = {"seeded", "verdicts", "continue_from_prefix", "score"}
+        return frozenset(able | {"logprobs", "echo", "tokens", "hooks"})
 
     def batch_size(self, model: Model) -> int:
         """Return a number that no request reaches: the engine makes batches itself."""
@@ -88,7 +110,7 @@ class Torch:
             return [ModelError(str(error), billed=False) for _ in draws]
         if not draws:
             return []
-        return await self._engine(folder).submit(request, draws, print_)
+        return await self._engine(folder, request.model).submit(request, draws, print_)
 
     async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
         """Return how good each answer is, in [0, 1]; an empty one is the worst.
@@ -119,14 +141,16 @@ class Torch:
         else:
             one = model.model_copy(update={"max_tokens": 1})
             request = Request(one, (Message("user", question),), verdicts=texts)
-            scores = await self._engine(folder).score(request, print_)
+            scores = await self._engine(folder, model).score(request, print_)
         found = dict(zip(texts, scores, strict=True))
         return [found.get(answer, 0.0) for answer in answers]
 
-    def _engine(self, folder: Path) -> Engine:
-        if folder not in self._engines:
-            self._engines[folder] = Engine(folder)
-        return self._engines[folder]
+    def _engine(self, folder: Path, model: Model) -> Engine:
+        dtype = str(model.params.get("dtype", ""))
+        if (folder, dtype) not in self._engines:
+            engine = Engine(folder, self._local, self._memory, dtype)
+            self._engines[folder, dtype] = engine
+        return self._engines[folder, dtype]
 
     def _find(self, name: str) -> tuple[Path, str]:
         """Look at the files once: what is loaded stays as it was."""
@@ -148,13 +172,13 @@ class Torch:
 
 
 def _check_params(model: Model, folder: Path) -> None:
-    """Raise ConfigError for parameters other than how a step scorer joins its lines."""
-    known = ("steps",) if head_of(folder) == "steps" else ()
+    """Raise ConfigError for parameters other than the precision, and how steps are joined."""
+    known = {"dtype": DTYPES} | ({"steps": JOINED} if head_of(folder) == "steps" else {})
     for name, value in model.params.items():
         if name not in known:
             raise ConfigError(f"{model.model!r} runs here: it has no use for 'params: {{{name}}}'")
-        if value not in JOINED:
+        if value not in known[name]:
             raise ConfigError(
-                f"'steps' must be one of {', '.join(JOINED)}, got {value!r}"
-                f"{did_you_mean(str(value), JOINED)}"
+                f"{name!r} must be one of {', '.join(known[name])}, got {value!r}"
+                f"{did_you_mean(str(value), known[name])}"
             )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from archon.errors import ConfigError
 from archon.model import Price
 
-__all__ = ["HeadKind", "compares_pairs", "head_of", "nominal_price", "takes_effort"]
+__all__ = ["HeadKind", "compares_pairs", "head_of", "nominal_price", "stored_dtype", "takes_effort"]
 
 HeadKind = Literal["", "steps", "outcome"]
 """What a model has instead of words: a score for every line, or one for the whole answer."""
@@ -43,6 +43,13 @@ def takes_effort(folder: Path) -> bool:
     if template.is_file():
         return "reasoning_effort" in template.read_text(encoding="utf-8")
     return "reasoning_effort" in str(_read(folder / "tokenizer_config.json").get("chat_template"))
+
+
+def stored_dtype(folder: Path) -> str | None:
+    """Return the precision in which the weights of a folder are stored, if it says so."""
+    config = _config(folder)
+    name = config.get("dtype") or config.get("torch_dtype")
+    return str(name).removeprefix("torch.") if name else None
 
 
 def nominal_price(folder: Path) -> Price | None:

@@ -6,6 +6,7 @@ import re
 import secrets
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,18 @@ class Speech:
         specials = {token.content for token in added if token.special}
         self._specials = sorted(specials | set(self._tokenizer.all_special_tokens), key=len)[::-1]
         self._find = re.compile("|".join(map(re.escape, self._specials)) or "(?!)")
+        self._written: list[tuple[str, int]] | None = None
 
     @property
     def end(self) -> int | None:
         """The token that ends a text, if the tokenizer names one."""
         end: int | None = self._tokenizer.eos_token_id
         return end
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are."""
+        return len(self._tokenizer)
 
     @property
     def longest(self) -> int:
@@ -157,15 +164,53 @@ class Speech:
         tail = self._decode(ids[-size:])
         return any(word in tail for word in stop)
 
-    def cut(self, ids: Sequence[int], stop: Sequence[str]) -> tuple[str, int] | None:
-        """Return the text before the first stop string and how many tokens that took, if any."""
+    def cut(
+        self, ids: Sequence[int], stop: Sequence[str], after: int = 0
+    ) -> tuple[int, int, str] | None:
+        """Look for the first stop string in the text of tokens.
+
+        Args:
+            ids: the tokens.
+            stop: what is looked for.
+            after: characters at the beginning that are no part of it.
+
+        Returns:
+            The characters from there to the end of the text, the tokens that it took to say it,
+            and which it is; None if there is none.
+        """
         text = self._decode(ids)
-        places = [text.find(word) for word in stop if word in text]
-        if not places:
+        found = [(place, word) for word in stop if (place := text.find(word, after)) >= 0]
+        if not found:
             return None
 
         def complete(size: int) -> bool:
             part = self._decode(ids[:size])
-            return any(word in part for word in stop)
+            return any(part.find(word, after) >= 0 for word in stop)
 
-        return text[: min(places)], bisect_left(range(len(ids)), True, key=complete)
+        place, word = min(found)
+        return len(text) - place, bisect_left(range(len(ids)), True, key=complete), word
+
+    def piece(self, token: int) -> str:
+        """Return the text of one token, control tokens included."""
+        text: str = self._tokenizer.decode([token], skip_special_tokens=False)
+        return text
+
+    def named(self, text: str) -> list[int]:
+        """Return the tokens of a text that a program wrote: it may name a control token."""
+        vocabulary: dict[str, int] = self._tokenizer.get_added_vocab()
+        return [vocabulary[text]] if text in vocabulary else self.plain(text)
+
+    def beginning_with(self, token: int) -> list[int]:
+        """Return the tokens whose text begins with that of a token, itself among them."""
+        if self._written is None:
+            size = len(self._tokenizer)
+            special = set(self._tokenizer.get_added_vocab().values())
+            words = self._tokenizer.convert_ids_to_tokens(range(size))
+            pairs = [(w, i) for i, w in enumerate(words) if w and i not in special]
+            self._written = sorted(pairs)
+        start: str = self._tokenizer.convert_ids_to_tokens(token)
+        first = bisect_left(self._written, (start, -1))
+        found = takewhile(
+            lambda pair: pair[0].startswith(start), islice(self._written, first, None)
+        )
+        return sorted(i for _, i in found)
