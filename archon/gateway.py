@@ -18,6 +18,7 @@ from archon.model import (
     Ability,
     Backend,
     Draw,
+    Embedder,
     Model,
     Outcome,
     Price,
@@ -94,6 +95,18 @@ class Gateway:
         backend = self.backend(model)
         assert isinstance(backend, Scorer), "a backend that declares `score` has the method"
         return await backend.score(model, question, answers)
+
+    async def embed(self, model: Model, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector of length 1 for each text; no call is made, so none is charged.
+
+        Raises:
+            ConfigError: when the model makes no vectors.
+            ModelError: when these texts cannot be read.
+        """
+        self.require(model, "embed")
+        backend = self.backend(model)
+        assert isinstance(backend, Embedder), "a backend that declares `embed` has the method"
+        return await backend.embed(model, texts)
 
     def upper(self, request: Request) -> Usage:
         """Return the most one draw of a request can use."""

@@ -28,6 +28,7 @@ __all__ = [
     "Ability",
     "Backend",
     "Draw",
+    "Embedder",
     "Model",
     "ModelRef",
     "Outcome",
@@ -374,4 +375,16 @@ class Scorer(Protocol):
 
         Raises:
             ModelError: when they cannot be scored.
+        """
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A backend that declares `embed` for a model: it turns texts into vectors."""
+
+    async def embed(self, model: Model, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector of length 1 for each text; it depends on that text alone.
+
+        Raises:
+            ModelError: when they cannot be read.
         """

@@ -71,6 +71,8 @@ class HTTP:
             able.add("schema")
         if route.shows_verdicts:
             able |= {"verdicts", "logprobs"}
+            if route.endpoint.echo:
+                able.add("echo")
         if _continues(route):
             able.add("continue_from_prefix")
         return frozenset(able)
@@ -217,6 +219,8 @@ def _unable(route: Route, request: Request) -> str | None:
         return f"{name!r} cannot keep to a JSON schema"
     if request.logprobs and not route.shows_verdicts:
         return f"{name!r} shows no log-probabilities"
+    if request.echo and not route.endpoint.echo:
+        return f"{name!r} shows nothing of a given beginning"
     if request.logprobs > route.endpoint.logprobs:
         most = route.endpoint.logprobs
         return f"{name!r} shows {most} alternatives at most, not {request.logprobs}"

@@ -85,7 +85,9 @@ class Route:
         return self._headers
 
     def streams(self, request: Request) -> bool:
-        """Return whether a reply is to come as a stream."""
+        """Return whether a reply is to come as a stream, which shows nothing of the prompt."""
+        if request.echo:
+            return False
         return self._long and (self.endpoint.stream_schema or not request.schema)
 
     def extras(self, request: Request, count: int) -> set[Extra]:
@@ -117,6 +119,8 @@ class Route:
             data["response_format"] = _format(request.schema)
         if "logprobs" in extras:
             data |= self._logprobs(request)
+        if request.echo and request.prefix and request.logprobs:
+            data["prompt_logprobs"] = request.logprobs
         if self.streams(request):
             data["stream"] = True
         if "stream_options" in extras:

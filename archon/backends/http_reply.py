@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from archon.backends.http_errors import failed, fault_in_body, malformed
+from archon.backends.http_prompt import prefix_tokens
 from archon.backends.http_verdicts import shown_tokens, verdict_probs
 from archon.backends.metering import tokens_of, usages
 from archon.backends.streaming import LARGEST
 from archon.errors import ModelError
 from archon.model import Outcome, Price, Request
 from archon.plain import clean_text
+from archon.tokens import Token
 from archon.types import Finish, Json, Part, Reply, TextPart, ToolCall
 
 __all__ = ["Malformed", "again", "decode", "read"]
@@ -85,6 +87,7 @@ class _Said:
     reasoning: str
     logprobs: Json
     stop: str = ""
+    prompt: Json = None
 
     @property
     def size(self) -> int:
@@ -148,8 +151,8 @@ def _metered(
             continue
         usage, paid = next(used)
         probs = verdict_probs(request, choice.logprobs) if request.verdicts else ()
-        tokens = shown_tokens(choice.logprobs, request.logprobs) if request.logprobs else ()
-        if request.logprobs and not tokens and choice.size:
+        tokens = _tokens(choice, body, request)
+        if tokens is None:
             outcomes.append(malformed(model.model, "no log-probabilities, which were asked for"))
             continue
         outcomes.append(
@@ -168,6 +171,21 @@ def _metered(
     return outcomes
 
 
+def _tokens(choice: _Said, body: dict[str, Json], request: Request) -> tuple[Token, ...] | None:
+    """Return what was asked to be shown of the tokens; None where that is missing."""
+    if not request.logprobs:
+        return ()
+    written = shown_tokens(choice.logprobs, request.logprobs)
+    if not written and choice.size > len(request.prefix):
+        return None
+    if not (request.echo and request.prefix):
+        return written
+    # In chats it stands beside the choices, which all have the same prompt.
+    shown = choice.prompt or body.get("prompt_logprobs")
+    given = prefix_tokens(shown, request.prefix, request.logprobs)
+    return (*given, *written) if given else None
+
+
 def _choice(choice: Json, request: Request, *, whole: bool) -> _Said | ModelError:
     name = request.model.model
     try:
@@ -183,6 +201,8 @@ def _choice(choice: Json, request: Request, *, whole: bool) -> _Said | ModelErro
         return malformed(name, str(error))
     if (stop := _stop(choice)) in request.model.stop:
         said = replace(said, stop=stop)
+    if request.echo:
+        said = replace(said, prompt=choice.get("prompt_logprobs"))
     return _prefixed(said, request.prefix, whole=whole) if request.prefix else said
 
 

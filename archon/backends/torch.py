@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from archon.backends.torch_config import compares_pairs, head_of, takes_effort
-from archon.backends.torch_device import DTYPES, Local, Memory
+from archon.backends.torch_checks import check_folder, check_params
+from archon.backends.torch_config import kind_of, takes_effort
+from archon.backends.torch_device import Local, Memory
 from archon.backends.torch_engine import Engine
 from archon.backends.torch_files import digest, folder_of, local_price
-from archon.backends.torch_heads import JOINED, Heads
-from archon.backends.torch_pairs import Pairs
-from archon.errors import ConfigError, ModelError, ModelNotFound, did_you_mean
+from archon.backends.torch_scoring import Scoring
+from archon.errors import ConfigError, ModelError, ModelNotFound
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
-from archon.types import Message
 
 __all__ = ["Torch"]
 
@@ -60,11 +58,18 @@ class Torch:
         self._memory = Memory()
         self._engines: dict[tuple[Path, str], Engine] = {}
         self._known: dict[str, tuple[Path, str]] = {}
-        self._pairs: dict[Path, Pairs] = {}
-        self._heads: dict[Path, Heads] = {}
+        self._scoring = Scoring(self._engine, self._local, self._memory)
 
     def abilities(self, model: Model) -> frozenset[Ability]:
-        """Return what the engine can do with any weights."""
+        """Return what can be done with a model's weights; with unknown ones, what with most."""
+        try:
+            kind = kind_of(folder_of(model.model))
+        except ModelNotFound:
+            kind = "text"  # the check before the first call says so
+        if kind == "embedding":
+            return frozenset({"seeded", "score", "embed"})
+        if kind != "text":
+            return frozenset({"seeded", "score"})
         able: set[Ability] = {"seeded", "verdicts", "continue_from_prefix", "score"}
         return frozenset(able | {"logprobs", "echo", "tokens", "hooks"})
 
@@ -77,7 +82,8 @@ class Torch:
 
         Raises:
             ModelNotFound: when a package or the folder of weights is missing.
-            ConfigError: for a setting that only a remote provider could honour.
+            ConfigError: for a setting that only a remote provider could honour, or a folder that
+                is no whole model.
         """
         missing = [name for name in _PACKAGES if find_spec(name) is None]
         if missing:
@@ -87,12 +93,18 @@ class Torch:
         for name in _UNUSED:
             if getattr(model, name):
                 raise ConfigError(f"{model.model!r} runs here: it has no use for {name!r}")
+        if model.protocol == "completion":
+            raise ConfigError(
+                f"{model.model!r} runs here: it is spoken to by its chat template, never by"
+                " 'protocol: completion'"
+            )
         folder = folder_of(model.model)
         if model.effort and not takes_effort(folder):
             raise ConfigError(
                 f"{model.model!r} has no use for 'effort': its chat template takes none"
             )
-        _check_params(model, folder)
+        check_folder(folder)
+        check_params(model, folder)
 
     def fingerprint(self, model: Model) -> str:
         """Return the digest of weights, configuration, tokenizer and chat template."""
@@ -118,32 +130,30 @@ class Torch:
         A model that compares pairs (PairRM) plays each against each, in both orders: the score is
         the mean probability of being the better one. A reward head (for token or for sequence
         classification) gives the probability that the answer is right; that of a step scorer is
-        the score of the last line, or with `params: {steps: min}` or `mean` that of all lines. Any
-        other gives the mean probability of a token of the answer, as its reply to the question.
+        the score of the last line, or with `params: {steps: min}` or `mean` that of all lines.
+        Embeddings give the mean similarity to the other answers. A model that was trained to judge
+        gives the probability of the first of `params: {verdicts: [good, bad]}`; any other the mean
+        probability of a token of the answer, as its reply to the question.
 
         Raises:
             ModelError: when the question does not fit, or the weights cannot be loaded.
         """
+        folder, print_ = self._located(model)
+        return await self._scoring.scores(model, folder, print_, question, answers)
+
+    async def embed(self, model: Model, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector of length 1 for each text.
+
+        Raises:
+            ModelError: when the weights make no vectors, or cannot be loaded.
+        """
+        return await self._scoring.vectors(model, self._located(model)[0], texts)
+
+    def _located(self, model: Model) -> tuple[Path, str]:
         try:
-            folder, print_ = self._find(model.model)
+            return self._find(model.model)
         except (ConfigError, OSError) as error:
             raise ModelError(str(error), billed=False) from None
-        texts = tuple(dict.fromkeys(answer for answer in answers if answer))
-        if not texts:
-            return [0.0] * len(answers)
-        if compares_pairs(folder):
-            pairs = self._pairs.setdefault(folder, Pairs(folder))
-            scores = await asyncio.to_thread(pairs.scores, question, texts)
-        elif head_of(folder):
-            heads = self._heads.setdefault(folder, Heads(folder))
-            joined = str(model.params.get("steps", JOINED[0]))
-            scores = await asyncio.to_thread(heads.scores, question, texts, joined)
-        else:
-            one = model.model_copy(update={"max_tokens": 1})
-            request = Request(one, (Message("user", question),), verdicts=texts)
-            scores = await self._engine(folder, model).score(request, print_)
-        found = dict(zip(texts, scores, strict=True))
-        return [found.get(answer, 0.0) for answer in answers]
 
     def _engine(self, folder: Path, model: Model) -> Engine:
         dtype = str(model.params.get("dtype", ""))
@@ -164,21 +174,7 @@ class Torch:
         engines = list(self._engines.values())
         self._engines.clear()
         self._known.clear()
-        self._pairs.clear()
-        self._heads.clear()
+        self._scoring.close()
         for engine in engines:
             # At the interpreter's end no further thread can be had to wait in; a step is short.
             engine.close()
-
-
-def _check_params(model: Model, folder: Path) -> None:
-    """Raise ConfigError for parameters other than the precision, and how steps are joined."""
-    known = {"dtype": DTYPES} | ({"steps": JOINED} if head_of(folder) == "steps" else {})
-    for name, value in model.params.items():
-        if name not in known:
-            raise ConfigError(f"{model.model!r} runs here: it has no use for 'params: {{{name}}}'")
-        if value not in known[name]:
-            raise ConfigError(
-                f"{name!r} must be one of {', '.join(known[name])}, got {value!r}"
-                f"{did_you_mean(str(value), known[name])}"
-            )

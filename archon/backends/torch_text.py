@@ -56,6 +56,24 @@ class Speech:
         """The most tokens the tokenizer says the model takes."""
         return int(min(self._tokenizer.model_max_length, 10**9))
 
+    @property
+    def chats(self) -> bool:
+        """Whether there is a chat template."""
+        return bool(self._tokenizer.chat_template)
+
+    @property
+    def pad(self) -> int:
+        """The token that fills up what is shorter than others."""
+        return int(self._tokenizer.pad_token_id or 0)
+
+    def pair(self, first: str, second: str) -> tuple[list[int], list[int]]:
+        """Return the tokens of two texts as one, and to which of them each belongs.
+
+        The second list is empty where the model is not told.
+        """
+        encoded = self._tokenizer(first, second, split_special_tokens=True)
+        return encoded["input_ids"], encoded.get("token_type_ids") or []
+
     def thinking_ends(self, effort: str | None) -> int | None:
         """Return the token at which a reply under this effort turns from thinking to answer.
 
@@ -90,7 +108,9 @@ class Speech:
             ModelError: fatal, when the model has no chat template or its template refuses.
         """
         if not self._tokenizer.chat_template:
-            raise ModelError("this model has no chat template: it cannot answer messages")
+            raise ModelError(
+                "this model has no chat template: it cannot answer messages", billed=False
+            )
         mark = secrets.token_hex(8)
         held: list[str] = []
         chat = [{"role": m.role, "content": self._hold(m.content, mark, held)} for m in messages]

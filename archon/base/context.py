@@ -211,6 +211,14 @@ class Context:
         """
         return await self.run_.gateway.score(model, question, answers)
 
+    async def embed(self, model: Model, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector of length 1 for each text, from an embedding model; it is no call.
+
+        Raises:
+            ModelError: when they cannot be read.
+        """
+        return await self.run_.gateway.embed(model, texts)
+
     async def each(
         self,
         work: Callable[[T], Awaitable[R]],

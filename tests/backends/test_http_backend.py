@@ -275,6 +275,38 @@ def test_tokens_are_shown(provider: Provider, protocol: Any, limit: int | None) 
     assert all(token.top == ((token.text, token.logprob),) for token in shown)
 
 
+@pytest.mark.parametrize("protocol", ["chat", "completion"])
+def test_the_tokens_of_a_prefix_are_shown_where_the_server_can(
+    provider: Provider, protocol: Any
+) -> None:
+    provider.set(script=lambda messages, i: " forty two")
+    asked = model(provider, name="hosted_vllm/test", protocol=protocol, max_tokens=None)
+    assert "echo" in HTTP().abilities(asked)
+    got = reply(asked, prefix="It is", logprobs=2, echo=True)
+    pieces = [token.text for token in got.logprobs]
+    assert "".join(pieces).endswith(got.text)
+    # The plain prompt goes on from the question: its last token began before the prefix.
+    assert pieces[0].endswith("It")
+    assert pieces[1] == " is"
+    for token in got.logprobs:
+        assert token.top[0] == (token.text, token.logprob)
+    assert len(got.logprobs[1].top) == 2
+    assert got.logprobs[1].id is not None
+    [entry] = provider.log()
+    assert not entry.get("stream")
+    written = reply(asked, prefix="It is", logprobs=2).logprobs
+    assert [t.text for t in written] == [t.text for t in got.logprobs[-len(written) :]]
+
+
+def test_a_server_that_shows_no_prompt_is_not_asked_to(provider: Provider) -> None:
+    asked = model(provider, name="sglang/test")
+    assert "echo" not in HTTP().abilities(asked)
+    [error] = ask(asked, prefix="It is", logprobs=2, echo=True)
+    assert isinstance(error, ModelError)
+    assert "shows nothing of a given beginning" in str(error)
+    assert provider.stats()["requests"] == 0
+
+
 class OneByOne(HTTP):
     def batch_size(self, model: Model) -> int:
         return 1
