@@ -178,7 +178,10 @@ def _benchmarks(
     sizes = QUICK if options.quick else Sizes()
     for name in which:
         for subject in subjects.get(name, ()):
-            yield MEASURES[name](subject, sizes, options)
+            found = MEASURES[name](subject, sizes, options)
+            if options.quick:
+                found.targets.clear()  # they are meant for the full sizes
+            yield found
 
 
 def _subjects(folder: Path, shape: str, *, cuda: bool, quick: bool) -> dict[str, list[Subject]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -205,6 +206,7 @@ class Continuous(Rival):
     def _started(self, model: Model) -> Any:
         from transformers import ContinuousBatchingConfig, GenerationConfig
 
+        logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)
         weights = self._weights
         settings = weights.sampling(model) | {"num_return_sequences": self._forks}
         limits: dict[str, Any] = {}
