@@ -151,8 +151,8 @@ def _metered(
             continue
         usage, paid = next(used)
         probs = verdict_probs(request, choice.logprobs) if request.verdicts else ()
-        tokens = _tokens(choice, body, request)
-        if tokens is None:
+        shown = _tokens(choice, body, request)
+        if shown is None:
             outcomes.append(malformed(model.model, "no log-probabilities, which were asked for"))
             continue
         outcomes.append(
@@ -165,7 +165,7 @@ def _metered(
                 probs,
                 paid=paid,
                 stop=choice.stop,
-                logprobs=tokens,
+                logprobs=shown,
             )
         )
     return outcomes

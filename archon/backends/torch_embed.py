@@ -154,8 +154,8 @@ class Embedder(Scorer[list[float]]):
             parts.extend(self._parts(text) for text in texts)
             return [row for rows in parts for row in rows]
 
-        read = iter(await asyncio.wrap_future(self.submit(make)))
-        found = []
+        states = await asyncio.wrap_future(self.submit(make))
+        read, found = iter(states), []
         for rows in parts:
             sizes = np.array([len(row.ids) for row in rows])
             mean = sizes @ np.array([next(read) for _ in rows])

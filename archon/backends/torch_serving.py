@@ -153,9 +153,10 @@ class Serving:
             request, opening = row.job.request, row.job.opening
             assert opening is not None
             shown = opening.given if request.echo and request.logprobs else 0
-            key = (row.ids, shown, request.logprobs if shown else 0)
+            top = request.logprobs if shown else 0
+            key = (row.ids, shown, top)
             if key not in waiting:
-                waiting[key] = _Waiting(Text(*key), [])  # type: ignore[arg-type]
+                waiting[key] = _Waiting(Text(row.ids, shown, top), [])
             waiting[key].rows.append(row)
         # Prompts with about as many rows are worked on together.
         groups = sorted(waiting.values(), key=lambda group: len(group.rows))
@@ -208,9 +209,9 @@ class Serving:
         texts = iter(asked)
         known = {t.ids: t for t in asked if not t.shown and t.logits is not None}
         for job in jobs:
-            said = [next(texts) for _ in job.request.verdicts]
-            mine = [text if text.shown else known[text.ids] for text in said]
-            logs = np.array([sum(own for own, _ in t.logprobs) + t.ended(self.net) for t in mine])
+            own = [next(texts) for _ in job.request.verdicts]
+            mine = [text if text.shown else known[text.ids] for text in own]
+            logs = np.array([sum(p for p, _ in t.logprobs) + t.ended(self.net) for t in mine])
             sizes = np.array([text.shown for text in mine])
             job.likelihoods = tuple(np.exp(logs / (sizes + 1)).tolist())
             weights = np.exp(logs - logs.max())

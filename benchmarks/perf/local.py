@@ -121,7 +121,7 @@ def decoding(subject: Subject, sizes: Sizes, options: Options) -> Benchmark:
         model = subject.model()
         work = local_work.samples(model, rows, PROMPT)
         contest = Contest(f"{rows} rows", subject, model, {OURS: Entry(work, Torch)}, {})
-        runs = []
+        runs: list[Mapping[str, Any]] = []
         for found in contest.group(options).floor.runs:
             step = found["wall"] / subject.tokens
             share = read.share(rows, PROMPT + subject.tokens / 2, step, per_second)

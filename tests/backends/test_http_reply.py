@@ -291,7 +291,8 @@ def test_the_tokens_of_a_reply_are_shown() -> None:
     assert (first.text, first.id, second.text) == ("4", None, "2")
     assert first.logprob == pytest.approx(math.log(0.5))
     assert [text for text, _ in first.top] == ["4", "seven"]
-    assert second.top == (("2", pytest.approx(math.log(0.25))),)
+    [(text, logprob)] = second.top
+    assert (text, logprob) == ("2", pytest.approx(math.log(0.25)))
     assert Reply.from_json(json.loads(json.dumps(reply.to_json()))) == reply
 
 

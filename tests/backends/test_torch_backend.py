@@ -382,6 +382,7 @@ def test_a_fault_in_a_batch_reaches_its_callers(
     def broken(*_: object) -> None:
         raise RuntimeError("out of memory")
 
+    assert engine.serving is not None
     with monkeypatch.context() as patch:
         patch.setattr(engine.serving.reader, "read", broken)
         outcomes = run(backend.complete(ask("other"), draws(2)))

@@ -341,7 +341,7 @@ def test_out_of_memory_halves_the_batch(
         return [reply for o in outcomes for reply in replies(o)]
 
     expected = run(work(backend))
-    real = {"read": Serving._verdicts, "join": Batch._with, "step": Batch._feed}
+    real_read, real_join, real_step = Serving._verdicts, Batch._with, Batch._feed
     failed = []
 
     def tight(number: int) -> None:
@@ -351,20 +351,20 @@ def test_out_of_memory_halves_the_batch(
 
     def read(self: Serving, groups: Any) -> None:
         tight(sum(len(group.rows) for group in groups))
-        real["read"](self, groups)
+        real_read(self, groups)
 
     def join(self: Batch, prompts: Any) -> Any:
         tight(len(prompts) + self.rows)
-        return real["join"](self, prompts)
+        return real_join(self, prompts)
 
     def step(self: Batch, state: Any) -> None:
         self.unread = True
         tight(self.rows)
-        real["step"](self, state)
+        real_step(self, state)
 
-    monkeypatch.setattr(Serving, "_verdicts", read if where == "read" else real["read"])
-    monkeypatch.setattr(Batch, "_with", join if where == "join" else real["join"])
-    monkeypatch.setattr(Batch, "_feed", step if where == "step" else real["step"])
+    monkeypatch.setattr(Serving, "_verdicts", read if where == "read" else real_read)
+    monkeypatch.setattr(Batch, "_with", join if where == "join" else real_join)
+    monkeypatch.setattr(Batch, "_feed", step if where == "step" else real_step)
 
     async def small() -> None:
         fresh = Torch(Local("cpu"))
@@ -540,6 +540,6 @@ def test_the_public_way_in(home: Path) -> None:
     """A session takes an engine with settings of its own."""
     layer = archon.layers.Generate(model=Model(NAME, max_tokens=6), samples=3)
     with archon.Session(pool=home / "own.db", backends={"local": Torch(Local("cpu"))}) as session:
-        result = session.run(layer, "what is the sum")
+        result = archon.run(layer, "what is the sum", session=session)
     assert len(result.candidates) == 3
     assert Draw(0, 0) == (0, 0)
