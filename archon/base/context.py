@@ -160,7 +160,8 @@ class Context:
         Args:
             model: who is asked.
             messages: chat messages, or the text of one user turn.
-            **wanted: `prefix`, `schema`, `verdicts`, `role` of `archon.model.Request`.
+            **wanted: fields of `archon.model.Request`, such as `prefix`, `schema`, `verdicts`,
+                `logprobs`, `hooks`.
 
         Raises:
             ModelError: when the call failed for good.
