@@ -43,6 +43,7 @@ Ability = Literal[
     "logprobs",
     "echo",
     "tokens",
+    "continue_from_tokens",
     "hooks",
     "score",
     "embed",
@@ -52,8 +53,8 @@ Ability = Literal[
 ]
 """What a backend may do with a model beyond chat.
 
-The first five belong to fields of `Request`: `prefix`; `logprobs` of what is written, and with
-`echo` of the prefix too; `tokens` and `prefix_tokens`; `hooks`.
+The first six belong to fields of `Request`: `prefix`; `logprobs` of what is written, and with
+`echo` of the prefix too; `tokens`; `prefix_tokens`; `hooks`.
 """
 
 _NAME = re.compile(r"^[A-Za-z0-9_.\-]+(//?[^\s/]+)?(/[^\s/]+)*$")
@@ -277,7 +278,8 @@ class Request:
         wanted: tuple[tuple[object, Ability], ...] = (
             (self.logprobs, "logprobs"),
             (self.echo, "echo"),
-            (self.tokens or self.prefix_tokens, "tokens"),
+            (self.tokens, "tokens"),
+            (self.prefix_tokens, "continue_from_tokens"),
             (self.hooks != _NO_HOOKS, "hooks"),
         )
         return tuple(ability for value, ability in wanted if value)

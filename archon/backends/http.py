@@ -26,6 +26,7 @@ from archon.backends.streaming import LARGEST, Cut
 from archon.errors import ConfigError, ModelError, ModelNotFound, did_you_mean
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
 from archon.redaction import guard_logs, remember
+from archon.tokens import Hooks
 from archon.types import Json, Reply
 
 __all__ = ["HTTP"]
@@ -73,6 +74,8 @@ class HTTP:
             able |= {"verdicts", "logprobs"}
             if route.endpoint.echo:
                 able.add("echo")
+        if route.endpoint.tokens:
+            able.add("tokens")
         if _continues(route):
             able.add("continue_from_prefix")
         return frozenset(able)
@@ -224,6 +227,12 @@ def _unable(route: Route, request: Request) -> str | None:
     if request.logprobs > route.endpoint.logprobs:
         most = route.endpoint.logprobs
         return f"{name!r} shows {most} alternatives at most, not {request.logprobs}"
+    if request.tokens and not route.endpoint.tokens:
+        return f"{name!r} does not name the tokens of its replies"
+    if request.prefix_tokens:
+        return f"{name!r} cannot go on from tokens, only from a text"
+    if request.hooks != Hooks():
+        return f"{name!r} takes no hooks on single tokens"
     return None
 
 

@@ -85,8 +85,8 @@ class Route:
         return self._headers
 
     def streams(self, request: Request) -> bool:
-        """Return whether a reply is to come as a stream, which shows nothing of the prompt."""
-        if request.echo:
+        """Return whether a reply is to come as a stream, which shows less than it does whole."""
+        if request.echo or request.tokens:
             return False
         return self._long and (self.endpoint.stream_schema or not request.schema)
 
@@ -121,6 +121,8 @@ class Route:
             data |= self._logprobs(request)
         if request.echo and request.prefix and request.logprobs:
             data["prompt_logprobs"] = request.logprobs
+        if request.tokens:
+            data["return_token_ids"] = True
         if self.streams(request):
             data["stream"] = True
         if "stream_options" in extras:

@@ -88,6 +88,12 @@ class _Said:
     logprobs: Json
     stop: str = ""
     prompt: Json = None
+    tokens: tuple[int, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last token is the one by which the model ended its reply."""
+        return self.finish in ("stop", "tool_calls") and not self.stop
 
     @property
     def size(self) -> int:
@@ -155,6 +161,9 @@ def _metered(
         if shown is None:
             outcomes.append(malformed(model.model, "no log-probabilities, which were asked for"))
             continue
+        if request.tokens and choice.size > len(request.prefix) and not choice.tokens:
+            outcomes.append(malformed(model.model, "no token numbers, which were asked for"))
+            continue
         outcomes.append(
             Reply(
                 choice.parts,
@@ -165,6 +174,7 @@ def _metered(
                 probs,
                 paid=paid,
                 stop=choice.stop,
+                tokens=choice.tokens[: -1 if choice.ended else None],
                 logprobs=shown,
             )
         )
@@ -176,6 +186,9 @@ def _tokens(choice: _Said, body: dict[str, Json], request: Request) -> tuple[Tok
     if not request.logprobs:
         return ()
     written = shown_tokens(choice.logprobs, request.logprobs)
+    if len(written) == len(choice.tokens):
+        pairs = zip(written, choice.tokens, strict=True)
+        written = tuple(replace(token, id=number) for token, number in pairs)
     if not written and choice.size > len(request.prefix):
         return None
     if not (request.echo and request.prefix):
@@ -203,6 +216,8 @@ def _choice(choice: Json, request: Request, *, whole: bool) -> _Said | ModelErro
         said = replace(said, stop=stop)
     if request.echo:
         said = replace(said, prompt=choice.get("prompt_logprobs"))
+    if request.tokens:
+        said = replace(said, tokens=_numbers(choice.get("token_ids")))
     return _prefixed(said, request.prefix, whole=whole) if request.prefix else said
 
 
@@ -210,6 +225,13 @@ def _stop(choice: dict[str, Json]) -> str:
     """Return the stop string that was met, as vLLM and SGLang name it."""
     names = (choice.get(name) for name in ("stop_reason", "matched_stop"))
     return next((name for name in names if isinstance(name, str)), "")
+
+
+def _numbers(tokens: Json) -> tuple[int, ...]:
+    """Return the numbers of tokens; nothing where they are no such thing."""
+    if not isinstance(tokens, list):
+        return ()
+    return tuple(tokens) if all(type(token) is int and token >= 0 for token in tokens) else ()
 
 
 def _reason(value: Json) -> str:

@@ -71,7 +71,7 @@ class Torch:
         if kind != "text":
             return frozenset({"seeded", "score"})
         able: set[Ability] = {"seeded", "verdicts", "continue_from_prefix", "score"}
-        return frozenset(able | {"logprobs", "echo", "tokens", "hooks"})
+        return frozenset(able | {"logprobs", "echo", "tokens", "continue_from_tokens", "hooks"})
 
     def batch_size(self, model: Model) -> int:
         """Return a number that no request reaches: the engine makes batches itself."""

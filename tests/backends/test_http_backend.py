@@ -22,6 +22,7 @@ from archon.model import Draw, Model, Outcome, Price, Request
 from archon.redaction import KEYS
 from archon.testing import BACKEND_CONTRACTS
 from archon.testing.provider import FAULTS, Provider
+from archon.tokens import Hooks
 from archon.types import Message, Reply, Usage
 
 PRICE = Price(input=5, output=15)
@@ -296,6 +297,39 @@ def test_the_tokens_of_a_prefix_are_shown_where_the_server_can(
     assert not entry.get("stream")
     written = reply(asked, prefix="It is", logprobs=2).logprobs
     assert [t.text for t in written] == [t.text for t in got.logprobs[-len(written) :]]
+
+
+@pytest.mark.parametrize("protocol", ["chat", "completion"])
+@pytest.mark.parametrize("limit", [50, None], ids=["whole", "long"])
+def test_vllm_names_the_tokens_of_a_reply(
+    provider: Provider, protocol: Any, limit: int | None
+) -> None:
+    provider.set(script=lambda messages, i: "forty two")
+    asked = model(provider, name="hosted_vllm/test", protocol=protocol, max_tokens=limit)
+    assert "tokens" in HTTP().abilities(asked)
+    got = reply(asked, tokens=True, logprobs=1)
+    # The server says three: the last one ended the reply.
+    assert got.tokens == (1000, 1001)
+    cut = reply(asked.model_copy(update={"max_tokens": 1}), tokens=True)
+    assert cut.finish == "length"
+    assert cut.tokens == (1000,)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"tokens": True}, "does not name the tokens"),
+        ({"prefix_tokens": (3, 4)}, "cannot go on from tokens"),
+        ({"hooks": Hooks(suppressed=("x",))}, "takes no hooks"),
+    ],
+)
+def test_what_a_server_cannot_do_with_tokens_is_refused(
+    provider: Provider, wanted: dict[str, Any], why: str
+) -> None:
+    [error] = ask(model(provider, name="sglang/test"), **wanted)
+    assert isinstance(error, ModelError)
+    assert why in str(error)
+    assert provider.stats()["requests"] == 0
 
 
 def test_a_server_that_shows_no_prompt_is_not_asked_to(provider: Provider) -> None:

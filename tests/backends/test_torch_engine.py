@@ -306,7 +306,8 @@ def test_abilities_pass_the_gateway(home: Path, backend: Torch) -> None:
         assert len(paid.logprobs[0].top) == 2
         for rest, ability in (
             ({"logprobs": 1}, "logprobs"), ({"echo": True}, "echo"), ({"tokens": True}, "tokens"),
-            ({"prefix_tokens": (7,)}, "tokens"), ({"hooks": Hooks(suppressed=("a",))}, "hooks"),
+            ({"prefix_tokens": (7,)}, "continue_from_tokens"),
+            ({"hooks": Hooks(suppressed=("a",))}, "hooks"),
         ):  # fmt: skip
             with pytest.raises(ConfigError, match=f"has no '{ability}'"):
                 await gateway.draw(

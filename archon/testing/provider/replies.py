@@ -310,6 +310,10 @@ def plain(reply: Reply, ask: Ask) -> dict[str, Any]:
 
 def _whole(choice: Choice, i: int, ask: Ask) -> dict[str, Any]:
     rest = {"index": i, "finish_reason": choice.finish, "logprobs": choice.logprobs}
+    if ask.data.get("return_token_ids") is True:
+        # As vLLM does: the token that ended the reply is the last.
+        count = len(_PIECE.findall(choice.text))
+        rest["token_ids"] = [*range(1000, 1000 + count), *([2] if choice.finish == "stop" else [])]
     if not ask.chat:
         return {"text": choice.text, **rest}
     message = {"role": "assistant", "content": choice.text, "refusal": choice.refusal}
