@@ -38,6 +38,7 @@ from archon.errors import did_you_mean
 
 __all__ = ["MEASURES", "main", "measured"]
 
+NANO = local_models.NANO
 FRESH = "archon, prefix reuse off"
 PROMPT, STEP = 200, 20
 """Tokens of the tree's prompt, and of each of its steps."""
@@ -187,9 +188,9 @@ def _benchmarks(
 def _subjects(folder: Path, shape: str, *, cuda: bool, quick: bool) -> dict[str, list[Subject]]:
     """Return what each workload is measured on."""
     tokens = 16 if quick else 64
-    nano = Subject("local/nano", folder_of("local/nano"), tokens if quick else NATURAL)
+    nano = Subject(NANO, folder_of(NANO), tokens if quick else NATURAL)
     made = local_models.random_weights(local_models.embedded(), folder / "nano")
-    steps = Subject("random weights of nano's shape", made, tokens, words=True)
+    steps = Subject("random weights in the shape of nano-math", made, tokens, words=True)
     found = {"samples": [nano], "mixed": [nano], "tree": [steps], "architecture": [nano]}
     if cuda:
         weights = local_models.random_weights(local_models.SHAPES[shape], folder / shape)
@@ -202,7 +203,7 @@ def _subjects(folder: Path, shape: str, *, cuda: bool, quick: bool) -> dict[str,
 
 def _missing(shape: str) -> list[str]:
     return [
-        "no CUDA device: all figures of local/nano on a GPU",
+        f"no CUDA device: all figures of {NANO} on a GPU",
         f"no CUDA device: samples, mixed and tree on random weights of {shape}",
         "no CUDA device: the share of the memory's bandwidth that decoding reaches",
     ]

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SHAPES", "Shape", "embedded", "random_weights", "word"]
+__all__ = ["NANO", "SHAPES", "Shape", "embedded", "random_weights", "word"]
 
+NANO = "local/nano-math"
+"""What is measured where no larger model is at hand: it comes with archon."""
 CONTEXT = 4096
 END = "<end>"
 _TEMPLATE = "{% for m in messages %}{{ m.content }} {% endfor %}"
@@ -60,12 +62,12 @@ def word(number: int) -> str:
 
 
 def embedded() -> Shape:
-    """Return the shape of `local/nano`."""
+    """Return the shape of the embedded model."""
     from transformers import AutoConfig
 
     from archon.backends.torch_files import folder_of
 
-    config: Any = AutoConfig.from_pretrained(folder_of("local/nano"), local_files_only=True)
+    config: Any = AutoConfig.from_pretrained(folder_of(NANO), local_files_only=True)
     names = (
         "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "head_dim",
         "num_attention_heads", "num_key_value_heads", "tie_word_embeddings",

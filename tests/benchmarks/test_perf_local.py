@@ -28,7 +28,7 @@ from archon.benchmarks.perf.local_models import Shape, random_weights, word  # n
 
 APP = typer.Typer()
 APP.command()(local.main)
-MODEL = Model("local/nano", temperature=0.8, max_tokens=20)
+MODEL = Model(local_models.NANO, temperature=0.8, max_tokens=20)
 
 
 def speaker() -> Fake:
@@ -36,7 +36,7 @@ def speaker() -> Fake:
 
     def say(request: Any, draw: Any) -> Reply:
         text = f"{request.prefix} {word(7)}"
-        return Reply.of(text, model="local/nano", usage=Usage(1, 200, 3))
+        return Reply.of(text, model=local_models.NANO, usage=Usage(1, 200, 3))
 
     return Fake(say)
 
@@ -76,7 +76,7 @@ def test_mixed_prompts_have_one_to_eight_samples_and_are_the_same_for_all() -> N
 def contest(**made: Any) -> Contest:
     work = local_work.samples(MODEL, 4)
     entries = {name: Entry(work, make) for name, make in made.items()}
-    return Contest("4 samples", Subject("local/nano", Path(), 20), MODEL, entries, {})
+    return Contest("4 samples", Subject(local_models.NANO, Path(), 20), MODEL, entries, {})
 
 
 def test_a_rival_that_cannot_run_here_says_why_and_the_others_go_on() -> None:
@@ -160,4 +160,4 @@ def test_the_program_measures_from_end_to_end(tmp_path: Path) -> None:
             for line in group["lines"]:
                 ran = line["runs"] and line["figures"]["tokens_s"]["median"] > 0
                 assert ran or "cannot run here" in line["client"]
-    assert str(folder_of("local/nano")) not in file.read_text(encoding="utf-8")
+    assert str(folder_of(local_models.NANO)) not in file.read_text(encoding="utf-8")
