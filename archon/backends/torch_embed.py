@@ -186,11 +186,11 @@ class Embedder(Scorer[list[float]]):
         """Return a text as rows of which each fits."""
         tokenizer = self._tokenizer
         text = self._pooled.prompt + (text.lower() if self._pooled.lower else text)
-        whole: list[int] = tokenizer.encode(text, split_special_tokens=True)
+        whole: list[int] = tokenizer.encode(text, split_special_tokens=True, verbose=False)
         if len(whole) <= self._longest:
             return [Row(whole or [tokenizer.pad_token_id or 0])]
         bare: list[int] = tokenizer.encode(
-            text, add_special_tokens=False, split_special_tokens=True
+            text, add_special_tokens=False, split_special_tokens=True, verbose=False
         )
         # Where its special tokens stand, those of the parts stand too.
         first = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)

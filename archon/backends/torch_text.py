@@ -71,7 +71,7 @@ class Speech:
 
         The second list is empty where the model is not told.
         """
-        encoded = self._tokenizer(first, second, split_special_tokens=True)
+        encoded = self._tokenizer(first, second, split_special_tokens=True, verbose=False)
         return encoded["input_ids"], encoded.get("token_type_ids") or []
 
     def thinking_ends(self, effort: str | None) -> int | None:
@@ -154,12 +154,13 @@ class Speech:
             if place % 2:
                 yield self.plain(held[int(piece)])
             elif piece:
-                yield self._tokenizer.encode(piece, add_special_tokens=False)
+                # What is too long is refused by the engine; transformers would warn besides.
+                yield self._tokenizer.encode(piece, add_special_tokens=False, verbose=False)
 
     def plain(self, text: str) -> list[int]:
         """Return the tokens of a text in which nothing is a control token."""
         ids: list[int] = self._tokenizer.encode(
-            text, add_special_tokens=False, split_special_tokens=True
+            text, add_special_tokens=False, split_special_tokens=True, verbose=False
         )
         return ids
 

@@ -407,7 +407,7 @@ def test_models_share_the_memory(home: Path) -> None:
         await free.close()
         size = weights + 10**6
         backend = Torch(Local("cpu", memory=int(1.5 * size), cache=10**6))
-        for n in range(4):
+        for n in range(2):
             first = await one(backend, ask(str(n)))
             await one(backend, ask(str(n), other))
             assert first.text == expected[n]
@@ -510,7 +510,8 @@ def test_ten_thousand_requests_leave_no_growth(home: Path) -> None:
 
     def objects() -> int:
         gc.collect()
-        return sum(isinstance(o, torch.Tensor) for o in gc.get_objects())
+        # By type: to ask some of torch's own objects for their class warns.
+        return sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
 
     async def work() -> None:
         backend = Torch(Local("cpu", cache=400_000))
