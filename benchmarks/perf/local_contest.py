@@ -99,8 +99,9 @@ class Contest:
         """Measure all in turn; one that cannot work here has the reason in its name."""
         settings = {"max_tokens": self.model.max_tokens, "temperature": self.model.temperature}
         lines = asyncio.run(self._lines(options))
-        shown = ("wall", "tokens_s", "tokens")
-        return Group(self.title, {**settings, **self.settings}, lines, shown, ("tokens_s",))
+        shown = ("wall", "tokens", "tokens_s", "tokens_cpu_s")
+        compared = ("tokens_s", "tokens_cpu_s")
+        return Group(self.title, {**settings, **self.settings}, lines, shown, compared)
 
     async def _lines(self, options: Options) -> list[Line]:
         lines = {name: Line(name) for name in self.entries}
@@ -131,10 +132,16 @@ class Contest:
         await local_work.warm(backend, self.model)
         torch.manual_seed(repetition)
         gc.collect()
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         tokens = await self.entries[name].work(backend, repetition)
-        wall = time.perf_counter() - began
-        return {"wall": wall, "tokens": tokens, "tokens_s": tokens / wall}
+        wall, cpu = time.perf_counter() - began, time.process_time() - worked
+        return {
+            "wall": wall,
+            "cpu": cpu,
+            "tokens": tokens,
+            "tokens_s": tokens / wall,
+            "tokens_cpu_s": tokens / cpu,
+        }
 
 
 def faster(group: Group, than: str) -> float:
