@@ -96,6 +96,8 @@ class Shared:
         sizes: how many tokens each prompt has.
         groups: the prompt of each row.
         start: the first own column of each row, shape (rows).
+        common: with how many tokens the prompts of all rows begin alike: there one of them stands
+            for all.
     """
 
     def __init__(
@@ -105,8 +107,10 @@ class Shared:
         sizes: Sequence[int],
         groups: Sequence[int],
         start: Tensor,
+        common: int = 0,
     ) -> None:
         self._keys, self._values, self._start = keys, values, start
+        self._common, self._any = common, groups[0]
         device = keys.device
         self._buckets, order = _buckets(groups, len(sizes), device)
         padded = sum(len(bucket.rows) for bucket in self._buckets)
@@ -122,13 +126,20 @@ class Shared:
         """Return what the tokens see, of shape (rows, 1, heads, size)."""
         rows, heads, _, size = query.shape
         query = query.reshape(rows, key.shape[1], heads // key.shape[1], size) * how.scale
-        far = self._times(query, self._keys[layer].transpose(-1, -2))
-        scores = torch.cat((far, query @ key.transpose(-1, -2)), -1)
-        scores = how.capped(scores) + self._seen(key.shape[2], how.window)
+        keys, values, common = self._keys[layer], self._values[layer], self._common
+        parts = [
+            self._times(query, keys[:, :, common:].transpose(-1, -2)),
+            query @ key.transpose(-1, -2),
+        ]
+        if common:
+            parts.insert(0, _alike(query, keys[self._any, :, :common].transpose(-1, -2)))
+        scores = how.capped(torch.cat(parts, -1)) + self._seen(key.shape[2], how.window)
         weights = how.weights(scores, value.dtype)
-        split = far.shape[-1]
+        split = keys.shape[2]
         seen = weights[..., split:] @ value
-        seen = seen + self._times(weights[..., :split], self._values[layer])
+        seen = seen + self._times(weights[..., common:split], values[:, :, common:])
+        if common:
+            seen = seen + _alike(weights[..., :common], values[self._any, :, :common])
         return seen.reshape(rows, 1, heads, value.shape[3])
 
     def _times(self, rows: Tensor, prompts: Tensor) -> Tensor:
@@ -229,6 +240,13 @@ def attend(
     how = _How(scale, sliding_window, softcap, s_aux)
     plan: Plan = _now.plan
     return plan.attend(module.layer_idx, query, key, value, how), None
+
+
+def _alike(rows: Tensor, one: Tensor) -> Tensor:
+    """Multiply (rows, heads, n, a) with (heads, a, b), which is the same for all rows."""
+    count, heads, n, a = rows.shape
+    product = rows.transpose(0, 1).reshape(heads, count * n, a) @ one
+    return product.view(heads, count, n, one.shape[2]).transpose(0, 1)
 
 
 def _bias(seen: Tensor, dtype: torch.dtype) -> Tensor:

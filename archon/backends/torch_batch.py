@@ -16,9 +16,13 @@ from torch import Tensor
 from archon.backends.torch_attention import Shared
 from archon.backends.torch_cache import SPARE, Segment, Store
 from archon.backends.torch_net import Net
+from archon.backends.torch_reading import shared_size
 from archon.backends.torch_sampling import Seat, State, pick, seated
 
 __all__ = ["Batch", "Prompt", "Shown"]
+
+ALIKE = 16
+"""Fewer tokens that all prompts have in common are not worth a product of their own."""
 
 Shown = tuple[float, list[tuple[int, float]]]
 """The log-probability of a token, and the likeliest in its place with theirs."""
@@ -29,17 +33,19 @@ class Prompt:
     """A prompt that was read.
 
     Attributes:
+        ids: its tokens.
         path: keys and values of its tokens.
         logits: after its last token, shape (vocabulary).
     """
 
+    ids: tuple[int, ...]
     path: list[Segment]
     logits: Tensor
 
     @property
     def size(self) -> int:
         """How many tokens it has."""
-        return sum(segment.size for segment in self.path)
+        return len(self.ids)
 
 
 @dataclass(slots=True)
@@ -56,12 +62,16 @@ class _Pending:
 class Batch:
     """Continues rows with one model.
 
+    Args:
+        net: the model.
+        share: whether prompts that begin alike are looked at together there.
+
     Attributes:
         unread: whether tokens were drawn that the model has not read, since memory ran out.
     """
 
-    def __init__(self, net: Net) -> None:
-        self._net = net
+    def __init__(self, net: Net, *, share: bool = True) -> None:
+        self._net, self._together = net, share
         self._ends = torch.tensor(sorted(net.ends), device=net.device, dtype=torch.long)
         self._clear()
 
@@ -69,6 +79,7 @@ class Batch:
         self._store: Store | None = None
         self._prompts = Store(self._net.form, 0, 0)
         self._sizes: list[int] = []
+        self._ids: list[tuple[int, ...]] = []
         self._groups: list[int] = []
         self._seats: list[Seat] = []
         self._state: State | None = None
@@ -105,6 +116,7 @@ class Batch:
         self._store, self._state, self._prompts = store, State.cat(states), merged
         self._groups += [len(self._sizes) + place for place in which]
         self._sizes += [prompt.size for prompt in prompts]
+        self._ids += [prompt.ids for prompt in prompts]
         self._seats += seats
         self._fresh = True
         self._share()
@@ -157,6 +169,7 @@ class Batch:
         kept.values = self._prompts.values[:, index, :, :width]
         place = {group: number for number, group in enumerate(alive)}
         self._prompts, self._sizes = kept, [self._sizes[group] for group in alive]
+        self._ids = [self._ids[group] for group in alive]
         self._groups = [place[group] for group in self._groups]
 
     def _share(self) -> None:
@@ -164,8 +177,9 @@ class Batch:
         assert self._state is not None
         prompts = self._prompts
         self._shared = Shared(
-            prompts.keys, prompts.values, self._sizes, self._groups, self._state.start
-        )
+            prompts.keys, prompts.values, self._sizes, self._groups, self._state.start,
+            self._common(),
+        )  # fmt: skip
         seats, device = self._seats, self._net.device
         self._warm = any(seat.knobs.temperature > 0 or seat.first > 0 for seat in seats)
         self._filtered = any(seat.knobs.filters for seat in seats)
@@ -173,6 +187,12 @@ class Batch:
         banned = [(row, token) for row, seat in enumerate(seats) for token in seat.banned]
         self._banned = torch.tensor(banned, device=device).T if banned else None
         self._showing = [row for row, seat in enumerate(seats) if seat.top is not None]
+
+    def _common(self) -> int:
+        """Return with how many tokens the prompts of all rows begin alike, if that is worth it."""
+        alive = [self._ids[group] for group in set(self._groups)]
+        size = shared_size(alive) if self._together and len(alive) > 1 else 0
+        return size if size >= ALIKE else 0
 
     @torch.inference_mode()
     def step(self) -> bool:

@@ -13,7 +13,7 @@ from archon.backends.torch_cache import Segment, Store
 from archon.backends.torch_net import Net
 from archon.backends.torch_tree import PrefixTree
 
-__all__ = ["Reader", "Text"]
+__all__ = ["Reader", "Text", "shared_size"]
 
 Ids = tuple[int, ...]
 
@@ -128,7 +128,7 @@ class Reader:
         pieces = []
         for texts in alike.values():
             begin = texts[0].known
-            end = _shared([text.ids for text in texts])
+            end = shared_size([text.ids for text in texts])
             if len(texts) > 1 and end - begin >= _SHARED:
                 pieces.append(_Piece(texts, begin, min(end, begin + CHUNK)))
             else:
@@ -197,7 +197,7 @@ class Reader:
             text.logprobs.append((own[place], top))
 
 
-def _shared(texts: Sequence[Ids]) -> int:
+def shared_size(texts: Sequence[Ids]) -> int:
     """Return how many tokens all texts have in common at their beginning."""
     first, last = min(texts), max(texts)  # whatever these two share, those between them share too
     for place, (a, b) in enumerate(zip(first, last, strict=False)):

@@ -71,7 +71,7 @@ class Serving:
         self.room = Room(ROWS, max(1, half // self.net.form.token_bytes))
         self.cut = False
         self._reuse = local.reuse
-        self._batch = Batch(self.net)
+        self._batch = Batch(self.net, share=local.reuse)
         self._price = nominal_price(folder) or FREE
         self._ready: deque[Row] = deque()
         self._rows: list[Row] = []
@@ -308,7 +308,7 @@ class Serving:
 
 def _prompt(text: Text) -> Prompt:
     assert text.logits is not None
-    return Prompt(text.path, text.logits)
+    return Prompt(text.ids, text.path, text.logits)
 
 
 def _seat(row: Row) -> Seat:

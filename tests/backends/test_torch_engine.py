@@ -327,6 +327,40 @@ def test_abilities_pass_the_gateway(home: Path, backend: Torch) -> None:
     run(work())
 
 
+def test_prompts_that_begin_alike_are_looked_at_together(
+    backend: Torch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of such prompts say what each says alone, whoever comes and goes."""
+    lead = "what is the sum of 12 and 7 " * 6
+    asked = [ask(lead + f"{n} " * (n + 1), GREEDY, tokens=True, logprobs=2) for n in range(6)]
+    asked.append(ask(lead, GREEDY, tokens=True, logprobs=2))
+    found: list[int] = []
+    real = Batch._common
+
+    def common(self: Batch) -> int:
+        found.append(real(self))
+        return found[-1]
+
+    monkeypatch.setattr(Batch, "_common", common)
+
+    async def work() -> None:
+        alone = [await one(backend, request) for request in asked]
+        assert not any(found)
+        together = await asyncio.gather(*(backend.complete(r, draws(1)) for r in asked))
+        assert max(found) >= 40
+        for expected, outcomes in zip(alone, together, strict=True):
+            [reply] = replies(outcomes)
+            assert reply.tokens == expected.tokens
+            for mine, other in zip(reply.logprobs, expected.logprobs, strict=True):
+                assert mine.logprob == pytest.approx(other.logprob, abs=1e-4)
+        found.clear()
+        stranger = [ask("yes", GREEDY), *asked[:2]]
+        await asyncio.gather(*(backend.complete(r, draws(1)) for r in stranger))
+        assert found[0] == 0
+
+    run(work())
+
+
 # memory
 
 
