@@ -45,7 +45,7 @@ class JudgeTraining(GeneratorTraining):
     def chunk_groups(self, seed: int) -> list[Group]:
         """Groups over the trunk's answers among made ones."""
         mix = self.member.taught
-        own = own_groups(mix, seed, self.writer, OWN_PROBLEMS, OWN_EACH, replies=OWN_REPLIES)
+        own = own_groups(mix, seed, self.writer, OWN_PROBLEMS, OWN_EACH, count=OWN_REPLIES)
         chosen = list(own)
         chosen += islice(groups(mix, seed), CHUNK_GROUPS - len(chosen))
         random.Random(f"archon-nano-judges/{seed}").shuffle(chosen)

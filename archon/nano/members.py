@@ -57,6 +57,11 @@ class Member:
         return self.kind in ("lines", "answers")
 
     @property
+    def judge(self) -> bool:
+        """Whether it judges what its trunk writes."""
+        return self.kind == "judge"
+
+    @property
     def steps(self) -> bool:
         """Whether it scores every line, not only the whole answer."""
         return self.kind == "lines"

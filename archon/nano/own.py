@@ -26,7 +26,7 @@ _TEMPERATURE = 0.9
 
 
 def own_groups(
-    mix: Mix, seed: int, speaker: Speaker, problems: int, each: int, *, replies: int = 1
+    mix: Mix, seed: int, speaker: Speaker, problems: int, each: int, *, count: int = 1
 ) -> Iterator[Group]:
     """Let the model answer train problems, then judge its answers among made ones.
 
@@ -36,7 +36,7 @@ def own_groups(
         speaker: the model.
         problems: how many it answers.
         each: groups for every problem.
-        replies: in a group.
+        count: replies in a group.
     """
     rng = random.Random(f"archon-nano-own/{seed}")
     chosen = questions(mix, seed, problems, rng)
@@ -47,7 +47,7 @@ def own_groups(
         own = tuple(draft for text in texts if (draft := family.read(problem, text)) is not None)
         case = Case(family, problem, mix.knobs, rng, own)
         for _ in range(each):
-            yield ROLES[drawn(JUDGING, rng)](case, replies)
+            yield ROLES[drawn(JUDGING, rng)](case, count)
 
 
 def truth(family: Family[Any, Any], problem: Any, text: str) -> bool:
