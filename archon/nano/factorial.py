@@ -27,8 +27,8 @@ from archon.model import Model
 
 __all__ = [
     "HOMES",
-    "Home",
     "TECHNIQUES",
+    "Home",
     "Measured",
     "Subset",
     "built",

@@ -20,7 +20,7 @@ from archon.backends.torch_config import head_of, nominal_price  # noqa: E402
 from archon.backends.torch_files import flops_per_token  # noqa: E402
 from archon.backends.torch_heads import Heads  # noqa: E402
 from archon.errors import ConfigError  # noqa: E402
-from archon.nano import generators, heads, sharpening, training  # noqa: E402
+from archon.nano import batches, generators, heads, judges, sharpening, training  # noqa: E402
 from archon.nano.data import Group  # noqa: E402
 from archon.nano.examples.marking import Marked  # noqa: E402
 from archon.nano.examples.mixing import MIXES, fingerprint  # noqa: E402
@@ -38,6 +38,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generators, "OWN_EACH", 3)
     monkeypatch.setattr(heads, "CHUNK_QUESTIONS", 12)
     monkeypatch.setattr(sharpening, "CHUNK_QUESTIONS", 4)
+    monkeypatch.setattr(judges, "CHUNK_GROUPS", 4)
+    monkeypatch.setattr(judges, "OWN_PROBLEMS", 1)
+    monkeypatch.setattr(judges, "OWN_EACH", 2)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     for kind in (generators.GeneratorTraining, heads.HeadTraining):
         monkeypatch.setattr(kind, "probe", lambda self: {})
@@ -161,3 +164,52 @@ def test_a_sharpened_variant_starts_from_its_trunk_and_learns_its_own_answers(
     gaps = [float((after[name] - before[name].half().float()).abs().max()) for name in after]
     assert 0 < max(gaps) < 0.5
     assert head_of(tmp_path / "nano-sharp") == ""
+
+
+def test_a_judge_starts_from_its_trunk_and_sees_what_the_trunk_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = train(tmp_path, tokens=500)
+    writers: list[Any] = []
+    genuine = judges.own_groups
+
+    def seen(mix: Any, seed: int, speaker: Any, *args: Any, **more: Any) -> Any:
+        writers.append(dict(speaker.model.state_dict()))
+        return genuine(mix, seed, speaker, *args, **more)
+
+    monkeypatch.setattr(judges, "own_groups", seen)
+    judge = train(tmp_path, replace(MEMBERS["nano-judge"], trunk="nano"), tokens=2_000)
+    start = {name: value.half().float() for name, value in weights(trunk).items()}
+    assert len(writers) > 1
+    for written in writers:
+        assert all(torch.equal(written[name], start[name]) for name in start)
+    assert any(not torch.equal(value, start[name]) for name, value in weights(judge).items())
+
+
+def test_last_lines_weigh_more_where_a_training_says_so() -> None:
+    """The loss is the mean over reply tokens, those of last lines counted four times."""
+    tokenizer = training.family_tokenizer()
+    group = Group(("+1+1",), "<|user|>Add.", (("<|assistant|>", "1 + 1 = 2\n#### 2<|end|>"),))
+    row = batches.row_of(group, tokenizer)
+    learned = [token for token in row.target if token >= 0]
+    marked = [
+        target for target, last in zip(row.target, row.last, strict=True) if last and target >= 0
+    ]
+    line = learned.index(tokenizer.convert_tokens_to_ids("Ċ")) + 1
+    assert marked == learned[line:]
+    work = object.__new__(judges.JudgeTraining)
+    logits = torch.randn(1, len(row.ids), len(tokenizer), generator=torch.manual_seed(0))
+
+    class Body:
+        last_hidden_state = logits
+
+    work.body = lambda **given: Body
+    work.model = type("Net", (), {"lm_head": staticmethod(lambda hidden: hidden)})
+    each = -logits[0].log_softmax(-1)
+    places = [place for place, target in enumerate(row.target) if target >= 0]
+    counts = [4.0 if row.last[place] else 1.0 for place in places]
+    expected = sum(
+        count * float(each[place, row.target[place]])
+        for count, place in zip(counts, places, strict=True)
+    ) / sum(counts)
+    assert float(work.loss(batches.batch_of([row]))) == pytest.approx(expected, rel=1e-5)

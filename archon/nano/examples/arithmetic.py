@@ -109,7 +109,7 @@ class ArithmeticFamily(Family[Problem, Value]):
         return Check(text, self.same(problem, draft, belief))
 
     def _judged(self, problem: Problem, draft: Draft[Value], belief: Draft[Value]) -> str:
-        said = "has no number" if draft.value is None else str(draft.value)
+        said = "without a number" if draft.value is None else str(draft.value)
         return f"{said} is {'right' if self.same(problem, draft, belief) else 'wrong'}"
 
     def marks(self, problem: Problem, draft: Draft[Value]) -> list[bool]:
