@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -16,17 +16,12 @@ _IGNORE = -1
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One group as tokens.
-
-    ``branch`` 0 is the prefix, ``target`` the next token to learn, ``last`` marks those of the last
-    line of a reply.
-    """
+    """One group as tokens: ``branch`` 0 is the prefix, ``target`` the next token to learn."""
 
     ids: list[int]
     positions: list[int]
     branch: list[int]
     target: list[int]
-    last: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +32,14 @@ class Batch:
     positions: torch.Tensor
     mask: torch.Tensor
     target: torch.Tensor
-    last: torch.Tensor
 
 
 def row_of(group: Group, tokenizer: PreTrainedTokenizerFast) -> Row:
     """The tokens of one group."""
     pieces = [group.prefix, *(text for branch in group.branches for text in branch)]
     encoded: list[list[int]] = tokenizer(pieces).input_ids
-    prefix, size = encoded[0], len(encoded[0])
-    newline = tokenizer.convert_tokens_to_ids("Ċ")  # as byte-level vocabularies write it
-    row = Row(list(prefix), list(range(size)), [0] * size, [_IGNORE] * size, [0] * size)
+    prefix = encoded[0]
+    row = Row(list(prefix), list(range(len(prefix))), [0] * len(prefix), [_IGNORE] * len(prefix))
     for number in range(len(group.branches)):
         prompt, reply = encoded[1 + 2 * number], encoded[2 + 2 * number]
         size = len(prompt) + len(reply)
@@ -54,8 +47,6 @@ def row_of(group: Group, tokenizer: PreTrainedTokenizerFast) -> Row:
         row.positions.extend(range(len(prefix), len(prefix) + size))
         row.branch.extend([number + 1] * size)
         row.target.extend([_IGNORE] * (len(prompt) - 1) + reply + [_IGNORE])
-        line = len(reply) - 1 - reply[::-1].index(newline) if newline in reply else -1
-        row.last.extend([0] * (len(prompt) + line) + [1] * (len(reply) - line - 1) + [0])
     return row
 
 
@@ -75,7 +66,6 @@ def batch_of(rows: list[Row]) -> Batch:
         padded([row.positions for row in rows], 0),
         mask[:, None],
         padded([row.target for row in rows], _IGNORE),
-        padded([row.last or [0] * len(row.ids) for row in rows], 0),
     )
 
 

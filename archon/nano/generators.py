@@ -41,8 +41,8 @@ def drilled(base: Iterator[Group], share: float, rng: random.Random) -> Iterator
 class GeneratorTraining(Training):
     """A model that writes."""
 
-    last_lines = 1.0
-    """Weight of the tokens of a reply's last line."""
+    weights: torch.Tensor | None = None
+    """Of every token of the vocabulary in the loss; None where all count alike."""
 
     def begun(self) -> Any:
         """An untrained network."""
@@ -69,7 +69,7 @@ class GeneratorTraining(Training):
         return chosen
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean loss over the reply tokens, last lines weighted."""
+        """Mean loss over the reply tokens, by their weights."""
         hidden = self.body(
             input_ids=batch.ids,
             position_ids=batch.positions,
@@ -78,9 +78,7 @@ class GeneratorTraining(Training):
         ).last_hidden_state
         learned = batch.target >= 0
         logits = self.model.lm_head(hidden[learned])
-        losses = nn.functional.cross_entropy(logits, batch.target[learned], reduction="none")
-        weight = 1 + (self.last_lines - 1) * batch.last[learned]
-        return (losses * weight).sum() / weight.sum()
+        return nn.functional.cross_entropy(logits, batch.target[learned], self.weights)
 
     def speaker(self) -> Speaker:
         """The model as it is now."""

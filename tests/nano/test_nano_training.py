@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import shutil
 from dataclasses import replace
 from io import StringIO
@@ -19,8 +21,9 @@ from rich.console import Console  # noqa: E402
 from archon.backends.torch_config import head_of, nominal_price  # noqa: E402
 from archon.backends.torch_files import flops_per_token  # noqa: E402
 from archon.backends.torch_heads import Heads  # noqa: E402
+from archon.benchmarks.arithmetic import parse_key, total_of  # noqa: E402
 from archon.errors import ConfigError  # noqa: E402
-from archon.nano import batches, generators, heads, judges, sharpening, training  # noqa: E402
+from archon.nano import generators, heads, judges, sharpening, training  # noqa: E402
 from archon.nano.data import Group  # noqa: E402
 from archon.nano.examples.marking import Marked  # noqa: E402
 from archon.nano.examples.mixing import MIXES, fingerprint  # noqa: E402
@@ -186,30 +189,27 @@ def test_a_judge_starts_from_its_trunk_and_sees_what_the_trunk_writes(
     assert any(not torch.equal(value, start[name]) for name, value in weights(judge).items())
 
 
-def test_last_lines_weigh_more_where_a_training_says_so() -> None:
-    """The loss is the mean over reply tokens, those of last lines counted four times."""
-    tokenizer = training.family_tokenizer()
-    group = Group(("+1+1",), "<|user|>Add.", (("<|assistant|>", "1 + 1 = 2\n#### 2<|end|>"),))
-    row = batches.row_of(group, tokenizer)
-    learned = [token for token in row.target if token >= 0]
-    marked = [
-        target for target, last in zip(row.target, row.last, strict=True) if last and target >= 0
-    ]
-    line = learned.index(tokenizer.convert_tokens_to_ids("Ċ")) + 1
-    assert marked == learned[line:]
-    work = object.__new__(judges.JudgeTraining)
-    logits = torch.randn(1, len(row.ids), len(tokenizer), generator=torch.manual_seed(0))
-
-    class Body:
-        last_hidden_state = logits
-
-    work.body = lambda **given: Body
-    work.model = type("Net", (), {"lm_head": staticmethod(lambda hidden: hidden)})
-    each = -logits[0].log_softmax(-1)
-    places = [place for place, target in enumerate(row.target) if target >= 0]
-    counts = [4.0 if row.last[place] else 1.0 for place in places]
-    expected = sum(
-        count * float(each[place, row.target[place]])
-        for count, place in zip(counts, places, strict=True)
-    ) / sum(counts)
-    assert float(work.loss(batches.batch_of([row]))) == pytest.approx(expected, rel=1e-5)
+def test_comparisons_are_right_and_words_that_judge_weigh_more(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    right = 0
+    for _ in range(60):
+        group = judges.comparison(rng)
+        [(_, reply)] = group.branches
+        truth = total_of(parse_key(group.keys[0]))
+        said = re.findall(r"^\[([A-H])\] (\d+) is (right|wrong)\.$", reply, re.MULTILINE)
+        assert [value for _, value, _ in said] == re.findall(r"#### (\d+)", group.prefix)
+        assert all((int(value) == truth) is (word == "right") for _, value, word in said)
+        order = reply.removesuffix("<|end|>").split("Ranking: ")[1].split(" > ")
+        best = {name for name, _, word in said if word == "right"}
+        assert set(order[: len(best)]) == best
+        assert sorted(order) == [name for name, _, _ in said]
+        right += len(best)
+    assert right > 60
+    train(tmp_path, tokens=500)
+    member = replace(MEMBERS["nano-judge"], trunk="nano")
+    work = judges.JudgeTraining(
+        member, training.Options(tmp_path, threads=1), Console(file=StringIO())
+    )
+    assert work.weights is not None
+    heavy = work.tokenizer.convert_ids_to_tokens((work.weights > 1).nonzero().flatten().tolist())
+    assert sorted(heavy) == ["Correct", "Incorrect", "Ġright", "Ġwrong"]
