@@ -464,7 +464,7 @@ def test_models_that_are_first_asked_together_all_load() -> None:
     code = (
         "import archon\n"
         "from archon.layers import Generate, Vote\n"
-        "names = ('nano', 'nano-math', 'nano-code', 'nano-sharp')\n"
+        "names = ('nano', 'nano-math', 'nano-code', 'nano-judge')\n"
         "models = [archon.Model(f'local/{name}', max_tokens=4) for name in names]\n"
         "branches = Generate(model=models[0])\n"
         "for model in models[1:]:\n"
