@@ -24,6 +24,7 @@ import archon
 from archon.base import BENCHMARKS, Node
 from archon.layers import Critique, Fuse, Generate, Rank, Verify, Vote
 from archon.model import Model
+from archon.nano.members import MEMBERS
 
 __all__ = [
     "HOMES",
@@ -123,7 +124,8 @@ def built(chosen: Subset, weights: Path, benchmark: str) -> Node:
 def _ranking(weights: Path, home: Home, judge: Model) -> Rank:
     if not home.scorer:
         return Rank(model=judge, keep=SAMPLES // 2)
-    scorer = Model(f"local/{(weights / home.scorer).resolve()}", params={"steps": "mean"})
+    joined = {"steps": "mean"} if MEMBERS[home.scorer].steps else {}
+    scorer = Model(f"local/{(weights / home.scorer).resolve()}", params=joined)
     return Rank(model=scorer, method="scorer", keep=SAMPLES // 2)
 
 

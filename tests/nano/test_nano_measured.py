@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 
 import archon
 from archon.layers import Critique, Fuse, Generate, Rank, Verify, Vote
+from archon.model import Model
 from archon.nano import answering, judged, realism, tests_written
 from archon.nano.answering import Answer, Asked, majority
 from archon.nano.cells import Cell, Place, kept, mean, read, table
@@ -200,9 +201,18 @@ def test_all_combinations_of_techniques_are_built() -> None:
     assert built(frozenset(), folder, "listfn") == (
         Generate(model=model_of(folder, "nano-code"), samples=8) >> Vote(answer="text")
     )
-    ranked = repr(built(frozenset({"rank"}), folder, "arithmetic"))
-    assert "nano-prm" in ranked
-    assert "scorer" in ranked
+    heads = (
+        ("arithmetic", "nano-math", "nano-prm", True),
+        ("listfn", "nano-code", "nano-orm", False),
+    )
+    for benchmark, name, head, lines in heads:
+        params = {"steps": "mean"} if lines else {}
+        scorer = Model(f"local/{folder / head}", params=params)
+        ranked = Generate(model=model_of(folder, name), samples=8) >> Rank(
+            model=scorer, method="scorer", keep=4
+        )
+        vote = Vote() if lines else Vote(answer="text")
+        assert built(frozenset({"rank"}), folder, benchmark) == ranked >> vote
 
 
 def test_the_vote_at_a_cost_is_the_cheapest_that_is_not_cheaper() -> None:
