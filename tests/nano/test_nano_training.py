@@ -28,6 +28,7 @@ from archon.nano.data import Group  # noqa: E402
 from archon.nano.examples.marking import Marked  # noqa: E402
 from archon.nano.examples.mixing import MIXES, fingerprint  # noqa: E402
 from archon.nano.members import MEMBERS, Member, easy  # noqa: E402
+from archon.nano.own import own_groups  # noqa: E402
 from archon.nano.train import KINDS  # noqa: E402
 
 TINY = Member("nano", "nano", 1, width=32, layers=1, heads=1)
@@ -174,7 +175,7 @@ def test_a_judge_starts_from_its_trunk_and_sees_what_the_trunk_writes(
 ) -> None:
     trunk = train(tmp_path, tokens=500)
     writers: list[Any] = []
-    genuine = judges.own_groups
+    genuine = own_groups
 
     def seen(mix: Any, seed: int, speaker: Any, *args: Any, **more: Any) -> Any:
         writers.append(dict(speaker.model.state_dict()))
