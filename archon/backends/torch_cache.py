@@ -6,6 +6,7 @@ moving and copying rows is one operation and not one for each layer.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +120,10 @@ class _Layer(DynamicLayer):  # type: ignore[misc]
 
     def __init__(self, store: Store, number: int) -> None:
         super().__init__()
-        self._store, self._number = store, number
+        # A store owns its layers: were they to own it too, its memory would stay until the garbage
+        # collector comes by, which looks at the number of objects and not at their size.
+        self._store: Store = weakref.proxy(store)
+        self._number = number
         self.is_initialized = True
 
     def update(

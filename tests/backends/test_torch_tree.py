@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from archon.backends.torch_cache import Segment  # noqa: E402
+from archon.backends.torch_cache import Form, Segment, Store  # noqa: E402
 from archon.backends.torch_tree import PrefixTree  # noqa: E402
 
 EACH = 2 * 2 * 3 * 4 + 2 * 2 * 1 * 4
@@ -122,3 +124,16 @@ def test_shrinking_and_clearing() -> None:
     assert tree.bytes <= 9 * EACH
     tree.clear()
     assert (tree.bytes, len(tree), found(tree, [9, 7, 7])) == (0, 0, [])
+
+
+def test_the_memory_of_a_store_goes_when_nobody_has_it_any_more() -> None:
+    """At once: the garbage collector counts objects, and a store is few objects but much memory."""
+    form = Form(2, 1, 4, 4, torch.float32, torch.device("cpu"))
+    gc.disable()
+    try:
+        store = Store(form, 3, 8)
+        held = weakref.ref(store.keys)
+        del store
+        assert held() is None
+    finally:
+        gc.enable()
