@@ -99,6 +99,7 @@ def test_a_dollar_budget_is_kept_and_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", ["race", "tpe"])
 def test_a_dollar_at_the_prices_of_the_nano_family(tmp_path: Path, engine: str) -> None:
     nominal = nominal_price(NANO)
