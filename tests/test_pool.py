@@ -100,6 +100,7 @@ def test_mode_only_finds_what_another_session_paid_meanwhile(tmp_path: Path) -> 
     _paid(path, 1)
     layer = Generate(model="fake/a", samples=2)
     with archon.Session(path, mode="only", backends={"fake": Fake()}) as session:
+        archon.run(Generate(model="fake/a"), QUESTION, session=session)  # it has read the file
         with archon.Session(path, backends={"fake": Fake()}) as other:
             theirs = archon.run(layer, "7 * 8?", session=other)
         ours = archon.run(layer, "7 * 8?", session=session)
