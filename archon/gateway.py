@@ -150,7 +150,9 @@ class Gateway:
         key, upper = address(content), self.upper(request)
         found: dict[Draw, Outcome] = {}
         if spending.mode != "off":
-            for draw, reply in self.pool.get(key, draws).items():
+            # What is not reserved is not looked for again: another process may have paid for it.
+            look = spending.mode == "only"
+            for draw, reply in self.pool.get(key, draws, look=look).items():
                 found[draw] = await charge_pooled(upper, reply, spending)
         missing = [draw for draw in dict.fromkeys(draws) if draw not in found]
         if missing and spending.mode == "only":

@@ -122,7 +122,9 @@ class Critique(ModelLayer):
         task = tested.asked(state, self.with_tests)
 
         async def ask(candidate: Candidate) -> str | None:
-            text = self.render("candidate", self.model, **judging.one(task, candidate))
+            shown = self.shows("candidate", self.model, "critique")
+            fields = judging.one(task, candidate, critiques=shown)
+            text = self.render("candidate", self.model, **fields)
             said = await ctx.parsed(self.model, text, lambda reply: reply.strip() or None)
             return said.value
 

@@ -80,7 +80,8 @@ class Fuse(ModelLayer):
             return state
         things = judging.presented(judging.units(state.candidates, "each"), ctx, "fuse")
         task = tested.asked(state, self.with_tests)
-        fields = judging.listing(task, things, critiques=self.with_critiques)
+        shown = self.with_critiques and self.shows("fuse", self.model, "critique")
+        fields = judging.listing(task, things, critiques=shown)
         reviewed = self.with_critiques and any(c.note("critique") for c in state.candidates)
         text = self.render(
             "fuse", self.model, **fields, reviewed=reviewed, longest=self.length_control

@@ -132,8 +132,15 @@ def fence(*texts: str) -> str:
     return mark
 
 
-def listing(task: Task, things: Sequence[Unit], *, critiques: bool = True) -> dict[str, object]:
-    """Return the fields of a prompt that shows several candidates under labels."""
+def listing(task: Task, things: Sequence[Unit], *, critiques: bool) -> dict[str, object]:
+    """Return the fields of a prompt that shows several candidates under labels.
+
+    Args:
+        task: what was asked.
+        things: in the order in which they are shown.
+        critiques: whether the prompt shows critiques. Where it does not, the fence must not
+            depend on them: equal prompts are one call.
+    """
     reviews = [_critique(unit.first) if critiques else "" for unit in things]
     answers = [
         {"label": label, "text": unit.text, "critique": review}
@@ -149,8 +156,15 @@ def listing(task: Task, things: Sequence[Unit], *, critiques: bool = True) -> di
     }
 
 
-def one(task: Task, candidate: Candidate, *more: str, critiques: bool = True) -> dict[str, object]:
-    """Return the fields of a prompt that shows one candidate."""
+def one(task: Task, candidate: Candidate, *more: str, critiques: bool) -> dict[str, object]:
+    """Return the fields of a prompt that shows one candidate.
+
+    Args:
+        task: what was asked.
+        candidate: what is shown.
+        *more: what else stands between fences.
+        critiques: whether the prompt shows the critique; see `listing`.
+    """
     critique = _critique(candidate) if critiques else ""
     return {
         "question": task.question,

@@ -124,6 +124,11 @@ class Rank(ModelLayer):
         return tested.needed(self.needs, self.with_tests)
 
     @property
+    def _reviewed(self) -> bool:
+        """Whether its prompts show critiques."""
+        return self.with_critiques and self.shows(self.method, self.model, "critique")
+
+    @property
     def size(self) -> int:
         """How many candidates are ranked at once."""
         return self.group_size or (8 if self.method == "pairs" else 26)
@@ -214,7 +219,7 @@ class Rank(ModelLayer):
         self, task: Task, things: Sequence[Unit], ctx: Context
     ) -> Mapping[int, float]:
         async def ask(candidate: Candidate) -> float | None:
-            fields = judging.one(task, candidate, critiques=self.with_critiques)
+            fields = judging.one(task, candidate, critiques=self._reviewed)
             text = self.render("points", self.model, **fields)
             said = await ctx.parsed(self.model, text, lambda r: parsing.rating(r, 0, 10))
             return None if said.value is None else said.value / 10
@@ -297,7 +302,7 @@ class Rank(ModelLayer):
     ) -> dict[int, float] | None:
         names = judging.labels(len(shown))
         by_name = dict(zip(names, shown, strict=True))
-        fields = judging.listing(task, shown, critiques=self.with_critiques)
+        fields = judging.listing(task, shown, critiques=self._reviewed)
         text = self.render(self.method, self.model, **fields)
         if self.method == "pairs":
             better = await ctx.parsed(self.model, text, lambda r: parsing.choice_of(r, names))

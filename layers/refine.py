@@ -77,7 +77,9 @@ class Refine(ModelLayer):
         """Return the rewritten candidates in the order of the old ones."""
 
         async def better(old: Candidate) -> Candidate:
-            text = self.render("refine", self.model, **judging.one(state.task, old))
+            shown = self.shows("refine", self.model, "critique")
+            fields = judging.one(state.task, old, critiques=shown)
+            text = self.render("refine", self.model, **fields)
             reply = await ctx.ask(self.model, state.task.asking(text), schema=state.task.schema)
             return reply.candidate([old])
 

@@ -117,7 +117,8 @@ class TestEval(ModelLayer):
 
     async def _ask(self, state: State, candidate: Candidate, ctx: Context) -> Results | None:
         task = tested.asked(state, self.with_tests)
-        fields = judging.one(task, candidate, *state.tests)
+        shown = self.shows("judge", self.model, "critique")
+        fields = judging.one(task, candidate, *state.tests, critiques=shown)
         text = self.render("judge", self.model, **fields, tests=state.tests)
         count = len(state.tests)
 

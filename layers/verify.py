@@ -128,9 +128,11 @@ class Verify(ModelLayer):
         self, task: Task, candidate: Candidate, ctx: Context
     ) -> tuple[float, str] | None:
         """Return the probability that the candidate is right, and why."""
-        fields = judging.one(task, candidate)
+        shown = [self.shows(step, self.model, "critique") for step in ("reason", "verdict")]
+        fields = judging.one(task, candidate, critiques=shown[0])
         reason = await ctx.ask(self.model, self.render("reason", self.model, **fields))
-        fields |= judging.one(task, candidate, reason.text) | {"reasoning": reason.text}
+        fields = judging.one(task, candidate, reason.text, critiques=shown[1])
+        fields["reasoning"] = reason.text
         text = self.render("verdict", self.model, **fields)
         said = await ctx.parsed(self.model, text, verdict, verdicts=(CORRECT, INCORRECT))
         score = _probability(said.reply)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from archon.search.racing import Field
     from archon.search.surrogate import Surrogate
 
-__all__ = ["plausible_winners", "spread"]
+__all__ = ["CROWD", "crowd", "plausible_winners", "spread"]
 
-_CROWD = 4
+CROWD = 4
 """Plausible winners to choose from, for each arm that a round measures."""
 
 _DRAWN = 1_500
@@ -40,12 +40,17 @@ def plausible_winners(
         count: how many arms.
         left: calls that may be spent.
     """
+    some = crowd(field, measured, block, CROWD * count)
+    return paid.cheapest(some, block, count, left)
+
+
+def crowd(field: Field, measured: Measured, block: Block, most: int) -> list[int]:
+    """Return up to `most` different winners of draws, the first ones, not measured on a block."""
     import numpy as np
 
     _, first = np.unique(field.winners, return_index=True)
     winners = field.arms[field.winners[np.sort(first)]].tolist()
-    crowd = [arm for arm in winners if (arm, block) not in measured]
-    return paid.cheapest(crowd[: _CROWD * count], block, count, left)
+    return [arm for arm in winners if (arm, block) not in measured][:most]
 
 
 def spread(

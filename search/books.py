@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from archon.search.holes import Column
-from archon.types import Json
+from archon.search.entries import Cells, Ground, Proposal, Standing, Told, own_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +20,17 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Places = NDArray[np.int64]
 
-__all__ = ["AMOUNTS", "INFRASTRUCTURE", "Books", "Cells", "Ground", "Proposal", "Standing", "Told"]
+__all__ = [
+    "AMOUNTS",
+    "INFRASTRUCTURE",
+    "Books",
+    "Cells",
+    "Ground",
+    "Proposal",
+    "Standing",
+    "Told",
+    "own_rows",
+]
 
 AMOUNTS = ("calls", "tokens", "usd", "flops", "latency")
 """What an item can cost; `latency` in seconds."""
@@ -29,108 +38,6 @@ INFRASTRUCTURE = "(infrastructure)"
 """Stands in the reason of a trial that failed by no fault of its architecture."""
 CLEARLY = 1.645
 """Standard errors above a limit of kind `mean` from which it counts as broken (one-sided 5 %)."""
-
-
-class Ground(Protocol):
-    """What is searched: architectures in rows; `archon.search.Table` is one."""
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The holes."""
-
-    @property
-    def rows(self) -> Floats:
-        """(architectures, holes): codes, NaN where a hole is absent."""
-
-    @property
-    def calls(self) -> Places:
-        """Of one item at most."""
-
-    @property
-    def indptr(self) -> Places:
-        """The calls of row i are `nodes[indptr[i]:indptr[i + 1]]`."""
-
-    @property
-    def nodes(self) -> NDArray[np.int32]:
-        """Numbers of calls; equal numbers are one call of one item."""
-
-    @property
-    def node_count(self) -> int:
-        """Different calls of one item in all rows."""
-
-    def units(self) -> Floats:
-        """Return the rows with every column on a scale from 0 to 1; NaN where absent."""
-
-    def __len__(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """An architecture and the items that it should be measured on.
-
-    Attributes:
-        arm: its row.
-        start: the first item, in the study's order.
-        stop: behind the last one. Items that it was measured on already cost nothing.
-        why: for the one who watches: `seed`, `more items` …
-    """
-
-    arm: int
-    start: int
-    stop: int
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is believed of an architecture.
-
-    Attributes:
-        mean: of the objective's posterior; higher is better, costs are negative.
-        sd: of the posterior.
-        chance: posterior probability of being within a point of the best.
-    """
-
-    arm: int
-    mean: float
-    sd: float
-    chance: float
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A trial that ended.
-
-    Attributes:
-        values: means of the objectives over all items that the arm had seen by then.
-        items: how many those were.
-        reason: why it failed.
-    """
-
-    number: int
-    round: int
-    arm: int
-    start: int
-    stop: int
-    state: Literal["done", "failed"]
-    values: tuple[float, ...] = ()
-    items: int = 0
-    why: str = ""
-    reason: str = ""
-
-    def to_json(self) -> Json:
-        """Return every field by name."""
-        return {name: getattr(self, name) for name in self.__slots__} | {
-            "values": [None if v != v else v for v in self.values]
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """What a trial measured, item by item from its start; NaN where an item is left out."""
-
-    scores: Floats
-    amounts: Mapping[str, Floats] = field(default_factory=dict)
 
 
 class Books:
@@ -151,6 +58,8 @@ class Books:
         round: number of the next ask.
         room: calls that can still be paid, as far as that is known.
         trials: those that ended, in order.
+        revisions: arm, first item and end of scores that were replaced, in order.
+        refilled: how often an item that had no score got one after all.
     """
 
     def __init__(
@@ -175,6 +84,8 @@ class Books:
         self.seeds, self.seed, self.batch = tuple(seeds), seed, batch
         self.round, self.room = 0, float("inf")
         self.trials: list[Told] = []
+        self.revisions: list[tuple[int, int, int]] = []
+        self.refilled = 0
         self._place: dict[int, int] = {}
         self._arms: list[int] = []
         self._scores = np.full((16, items), np.nan)
@@ -328,6 +239,7 @@ class Books:
         # A judge that gave no verdict may give one when it is asked again.
         again = ~fresh & np.isnan(row)
         row[again] = cells.scores[again]
+        self.refilled += bool((~np.isnan(row[again])).any())
         whole = self._scores[place]
         self._totals[place] = (~np.isnan(whole)).sum(), np.nansum(whole)
         for name, amounts in cells.amounts.items():
@@ -337,6 +249,34 @@ class Books:
         bits = np.packbits(self._seen[place])
         nodes = self.table.nodes[self.table.indptr[arm] : self.table.indptr[arm + 1]]
         self._asked[nodes] |= bits
+
+    def value(self, arm: int, start: int, scores: Floats) -> None:
+        """Replace the scores of an arm by what the same items are worth by more draws.
+
+        Args:
+            arm: one that was measured.
+            start: the first item.
+            scores: from there on; NaN leaves an item as it is, as one that was not measured is.
+        """
+        import numpy as np
+
+        place = self._place[arm]
+        row = self._scores[place, start : start + len(scores)]
+        known = ~np.isnan(row) & ~np.isnan(scores)
+        if np.array_equal(row[known], scores[known]):
+            return
+        row[known] = scores[known]
+        self.revisions.append((arm, start, start + len(scores)))
+        whole = self._scores[place]
+        self._totals[place] = (~np.isnan(whole)).sum(), np.nansum(whole)
+
+    def refresh(self, since: int) -> None:
+        """Bring the values of the latest trials up to date, from a place in `trials` on."""
+        for number, told in enumerate(self.trials[since:], since):
+            if told.state == "done" and told.arm in self._place:
+                place = self._place[told.arm]
+                values = tuple(float(self.values_of(name, place)) for name in self.objectives)
+                self.trials[number] = replace(told, values=values, items=self.counts_of(place))
 
     def _grow(self, needed: int) -> None:
         import numpy as np
@@ -387,6 +327,7 @@ class Books:
         other._seen = self._seen & keep
         other._place, other._arms = dict(self._place), list(self._arms)
         other.open, other.trials = self.open.copy(), list(self.trials)
+        other.revisions = list(self.revisions)
         other._sums = {name: sums.copy() for name, sums in self._sums.items()}
         other._asked = self._asked & np.packbits(keep)
         return other

@@ -89,8 +89,7 @@ class Facts:
         """Return the facts of a layer."""
         settings = layer.settings()
         shaping = {name: value for name, value in settings.items() if name not in HARMLESS}
-        # The fence around quotes is a hash of all that is known of a candidate, shown or not.
-        reviewed = isinstance(layer, ModelLayer) and _sees(layer, "critique", "fence")
+        reviewed = isinstance(layer, ModelLayer) and _sees(layer, "critique", "reviewed")
         return cls(
             layer,
             f"{layer.signature()}{shaping!r}",
@@ -238,6 +237,8 @@ def layer_calls(layer: Layer, asked: Asked) -> Symbols:
 
 
 def _sees(layer: ModelLayer, *words: str) -> bool:
-    """Whether a template of the layer has a field of one of these names."""
-    sources = [layer.template(step, m) for m in layer.models() for step in layer.templates]
-    return any(word in source for word in words for source in sources)
+    """Whether a template of the layer names one of these fields."""
+    return any(
+        layer.shows(step, model, word)
+        for model in layer.models() for step in layer.templates for word in words
+    )  # fmt: skip

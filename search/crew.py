@@ -30,6 +30,8 @@ from archon.outcomes import (
 from archon.pool import Mode
 from archon.search.measuring import Measured, job_of, measure
 from archon.search.parts import Part
+from archon.search.recorded import Recorded
+from archon.search.selection import selection_of
 from archon.session import Session
 
 __all__ = ["Crew"]
@@ -51,6 +53,8 @@ class Crew:
         replicate: seed of the draws.
         tell: is told of each item that ended.
         stopped: the limit that ended the work.
+        recorded: what the pool has recorded, where no call is made: what only selects is worked
+            out from it and not run.
     """
 
     session: Session
@@ -62,8 +66,10 @@ class Crew:
     replicate: int = 0
     tell: Callable[[Outcome], None] | None = None
     stopped: str = ""
+    recorded: Recorded | None = None
     _gate: asyncio.Semaphore | None = None
     _known: dict[str, dict[str, Item]] = field(default_factory=dict)
+    _replayed: dict[tuple[str, str], dict[str, Outcome]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.digest = self.benchmark.digest()
@@ -75,7 +81,19 @@ class Crew:
 
     def outcomes(self, part: Part, digest: str) -> dict[str, Outcome]:
         """Return what is known of an architecture, by item."""
-        return read_outcomes(self.session.pool.store.read, self.key(part, digest))
+        known = read_outcomes(self.session.pool.store.read, self.key(part, digest))
+        return known | self._replayed.get((part.name, digest), {})
+
+    async def replay(self, architecture: Architecture, part: Part, start: int, stop: int) -> None:
+        """Work out what is recorded of an architecture that only selects; of others, nothing."""
+        selection = None if self.recorded is None else selection_of(architecture)
+        if self.recorded is None or selection is None:
+            return
+        items = part.items[start:stop]
+        for source in selection.sources:
+            await self.recorded.learn(source, items)
+        known = self._replayed.setdefault((part.name, architecture.digest()), {})
+        known |= self.recorded.outcomes(selection, items)
 
     async def work_off(self, one: Callable[[TrialRow], Awaitable[None]]) -> None:
         """Do open trials until none is left, other processes' included, or something stops it.
@@ -152,6 +170,7 @@ class Crew:
         ledgers: Sequence[Ledger],
     ) -> Measured:
         """Measure an architecture on items of a part, those left out that are known."""
+        await self.replay(architecture, part, start, stop)
         known = self.outcomes(part, architecture.digest())
         ids = [id_ for id_ in part.ids[start:stop] if id_ not in known or known[id_].score is None]
         if not ids:

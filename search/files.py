@@ -209,6 +209,9 @@ class SearchFile(_Part):
     seeds: tuple[str, ...] = Field(
         SEEDS, description="tried first: names of built-in ones, architectures, files"
     )
+    all_draws: bool = Field(
+        True, description="value what only selects by all draws of an item, not by its first ones"
+    )
     searcher: Annotated[Searcher, BeforeValidator(_named)] = Searcher()
     concurrency: Concurrency = Concurrency()
     seed: int = Field(0, ge=0, description="of everything that chance decides")

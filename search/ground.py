@@ -63,15 +63,18 @@ class Candidates:
     def __init__(self, search: SearchFile, table: Table, answer: AnswerKind) -> None:
         self.search, self.table, self.answer = search, table, answer
         self._built: dict[int, Architecture] = {}
-        self.open = self._open()
-        self.seeds: list[int] = []
-        self.guests: dict[str, Architecture] = {}
+        self._digest = self._of_space()
+        rows: dict[int, None] = {}
+        guests: dict[str, Architecture] = {}
         for name, architecture in self._listed():
-            row = self.row_of(architecture)
+            row, digest = self.row_of(architecture), architecture.digest()
             if row is None:
-                self.guests.setdefault(architecture.digest(), architecture.named(name))
-            elif row not in self.seeds and self.open[row]:
-                self.seeds.append(row)
+                guests.setdefault(digest, architecture.named(architecture.name or name))
+                row = len(table) + list(guests).index(digest)
+            rows[row] = None
+        self.table = table.joined([*guests.values()])
+        self.open = self._open()
+        self.seeds = [row for row in rows if self.open[row]]
 
     def _open(self) -> NDArray[np.bool_]:
         import numpy as np
@@ -127,6 +130,14 @@ class Candidates:
 
     def digest_of_space(self) -> str:
         """Return what names the space: its holes, its rows, and some of its architectures."""
+        return self._digest
+
+    @property
+    def guests(self) -> list[str]:
+        """Digests of the seeds that are not of the space."""
+        return [self.digest(row) for row in range(self.table.own, len(self.table))]
+
+    def _of_space(self) -> str:
         step = max(1, len(self.table) // 32)
         some = [self.digest(row) for row in range(0, len(self.table), step)]
         columns: Json = [
@@ -141,9 +152,9 @@ class Candidates:
 def models_of(candidates: Candidates) -> tuple[Model, ...]:
     """Return the models with which the architectures of a space write answers."""
     table = candidates.table
-    step = max(1, len(table) // LOOKED)
+    step = max(1, table.own // LOOKED)
     found: dict[Model, None] = {}
-    for row in range(0, len(table), step):
+    for row in range(0, table.own, step):
         for _, layer in candidates.architecture(row).walk():
             if layer.kind == "generate" and isinstance(layer, ModelLayer):
                 found.update(dict.fromkeys(layer.models()))

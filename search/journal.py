@@ -110,7 +110,7 @@ class Journal:
         self._lock.acquire()  # mends the file before it is read
         self._lock.release()
         self._telling = Translation(books.table.columns)
-        self._read, self._there = 0, set[int]()
+        self._read, self._there, self._whole = 0, set[int](), 0
         try:
             backend = JournalFileBackend(str(path), lock_obj=self._lock)  # type: ignore[arg-type]
             self.study: OptunaStudy = optuna.create_study(
@@ -152,12 +152,16 @@ class Journal:
             guard.release()
 
     def _missing(self, books: Books) -> list[Told]:
-        trials = self.study.get_trials(deepcopy=False)
-        for trial in trials[self._read :]:
+        stored = self.study.get_trials(deepcopy=False)
+        for trial in stored[self._read :]:
             if "archon" in trial.user_attrs:
                 self._there.add(trial.user_attrs["archon"]["number"])
-        self._read = len(trials)
-        return [t for t in books.trials if t.arm >= 0 and t.number not in self._there]
+        self._read = len(stored)
+        # Trials only come behind those before: what is there from the first on stays there.
+        trials = books.trials
+        while self._whole < len(trials) and trials[self._whole].number in self._there:
+            self._whole += 1
+        return [told for told in trials[self._whole :] if told.number not in self._there]
 
 
 def _about(told: Told) -> Json:

@@ -113,6 +113,7 @@ def fit(books: Books, arms: Places | None = None, *, seed: int | None = None) ->
     mean known (Rasmussen & Williams 2006, section 5.4).
     """
     import numpy as np
+    from scipy.linalg import solve_triangular
 
     name = books.objectives[0]
     merit = books.merits(name)
@@ -125,16 +126,20 @@ def fit(books: Books, arms: Places | None = None, *, seed: int | None = None) ->
     y, noise = _means(books, places, name)
     units, kinds = units_of(books)
     near = distances(units[seen], units[seen], kinds)
+    wanted = seen if arms is None else np.asarray(arms, np.int64)
+    apart = among = near
+    if arms is not None:
+        apart = distances(units[wanted], units[seen], kinds)
+        among = distances(units[wanted], units[wanted], kinds)
     centre, scale = float(np.average(y, weights=1 / noise)), max(1e-9, float(np.var(y)))
     smooth, own, reach = _likeliest(near, y - centre, noise, scale)
     kernel = smooth * np.exp(-near / reach) + own * np.eye(len(y)) + np.diag(noise)
     lower = np.linalg.cholesky(kernel + 1e-9 * np.trace(kernel) / len(y) * np.eye(len(y)))
-    wanted = seen if arms is None else np.asarray(arms, np.int64)
-    cross = smooth * np.exp(-distances(units[wanted], units[seen], kinds) / reach)
+    cross = smooth * np.exp(-apart / reach)
     cross = cross + own * (wanted[:, None] == seen[None])
-    half = np.linalg.solve(lower, cross.T)
-    mean = centre + half.T @ np.linalg.solve(lower, y - centre)
-    prior = smooth * np.exp(-distances(units[wanted], units[wanted], kinds) / reach)
+    half = solve_triangular(lower, cross.T, lower=True, check_finite=False)
+    mean = centre + half.T @ solve_triangular(lower, y - centre, lower=True, check_finite=False)
+    prior = smooth * np.exp(-among / reach)
     cover = prior + own * np.eye(len(wanted)) - half.T @ half
     sd = np.sqrt(np.maximum(np.diag(cover), 1e-12))
     rng = np.random.default_rng(books.chance("posterior") if seed is None else seed)
@@ -147,6 +152,7 @@ def fit(books: Books, arms: Places | None = None, *, seed: int | None = None) ->
 def _likeliest(near: Floats, y: Floats, noise: Floats, scale: float) -> tuple[float, float, float]:
     """Return smooth variance, own variance and reach of greatest likelihood on a grid."""
     import numpy as np
+    from scipy.linalg import solve_triangular
 
     best, found = -np.inf, (scale / 2, scale / 2, 0.3)
     for reach in (0.1, 0.3, 1.0):
@@ -155,7 +161,7 @@ def _likeliest(near: Floats, y: Floats, noise: Floats, scale: float) -> tuple[fl
             for share in (0.5, 0.9):
                 kernel = signal * share * shape + np.diag(signal * (1 - share) + noise)
                 lower = np.linalg.cholesky(kernel)
-                half = np.linalg.solve(lower, y)
+                half = solve_triangular(lower, y, lower=True, check_finite=False)
                 value = -0.5 * float(half @ half) - float(np.log(np.diag(lower)).sum())
                 if value > best:
                     best, found = value, (signal * share, signal * (1 - share), reach)

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archon.search.arms import Arena
+    from archon.search.racing import Field
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["Ask", "Found", "Plan", "Race", "hunt"]
+__all__ = ["Ask", "Found", "Plan", "Race", "finished", "hunt"]
 
 
 class Ask(NamedTuple):
@@ -37,7 +38,7 @@ class Plan:
 
     Attributes:
         calls: that the whole search may newly pay: rounds, final and test.
-        confirm: share of them for the final.
+        confirm: share of them for the final; with 0 there is none.
         test: share of them for the test of the winner.
         front: whether to look for the front of score and calls, not for the best score.
         starts: arms to begin with, besides the seeds.
@@ -111,6 +112,15 @@ class Race:
         plan: how to spend.
         seeds: arms to measure first: known good ones.
 
+    Attributes:
+        paid: what is paid.
+        measured: what was told.
+        path: calls paid and arm recommended before each round, and at the end.
+        finalists: arms of the final, most probable first.
+        winner: once it is decided.
+        waiting: arms to measure before any belief.
+        surrogate: the model of the arms.
+
     Raises:
         ConfigError: the calls do not pay for measuring one arm on a first block.
     """
@@ -128,16 +138,16 @@ class Race:
         self.winner: int | None = None
         self._sizes = sizes
         self._chance = np.random.default_rng(plan.seed)
-        self._surrogate = Surrogate(arms)
+        self.surrogate = Surrogate(arms)
         self._rounds = 0
         self._used = 0
         self._open = int(plan.calls * (1 - plan.confirm - plan.test))
         self._stage: Split = "dev"
         self._believed = float("nan")
         self._front: Ints = np.empty(0, np.int64)
-        self._finalists: Ints = np.empty(0, np.int64)
-        more = acquiring.spread(arms, self._surrogate, list(seeds), plan.starts, self._chance)
-        self._waiting = [*seeds, *more]
+        self.finalists: Ints = np.empty(0, np.int64)
+        more = acquiring.spread(arms, self.surrogate, list(seeds), plan.starts, self._chance)
+        self.waiting = [*seeds, *more]
         if int(arms.calls.min()) * min(plan.items, sizes["dev"]) > self._open:
             rule = f"the cheapest architecture makes {arms.calls.min()} calls per item"
             needs = f"{self._open} calls do not pay for it on {plan.items} items"
@@ -146,7 +156,7 @@ class Race:
     def ask(self) -> list[Ask]:
         """Return what to measure now; tell all of it before asking again. Empty at the end."""
         if self._stage == "dev":
-            chosen = self._start() if self._waiting else self._round()
+            chosen = self._start() if self.waiting else self._round()
             if chosen:
                 return self._book(chosen)
             self._stage = "confirm"
@@ -167,7 +177,7 @@ class Race:
 
     def believe(self) -> Posterior:
         """Return what is believed after everything told."""
-        return self._surrogate.given(self.measured)
+        return self.surrogate.given(self.measured)
 
     def found(self) -> Found:
         """Return what was found, once there is nothing more to ask.
@@ -191,38 +201,46 @@ class Race:
             self.paid.pay(ask.arm, ask.block)
         return asks
 
-    def _fresh(self) -> Block | None:
+    def fresh(self) -> Block | None:
         """Return the next unused items of the development split; None when all are used."""
         size = self.plan.items * 2 ** (self._rounds // 8)
         start, stop = self._used, min(self._used + size, self._sizes["dev"])
         return Block("dev", start, stop) if start < stop else None
 
     def _start(self) -> list[Ask]:
-        block = self._fresh()
+        block = self.fresh()
         if block is None:
-            self._waiting.clear()
+            self.waiting.clear()
             return []
-        first = self._waiting[: self.plan.width]
+        first = self.waiting[: self.plan.width]
         able = self.paid.affordable(first, block, self._open - self.paid.calls)
         if not able and not len(self.measured):
             able = [int(self.arms.calls.argmin())]  # something must be known; this one is paid for
         # What does not fit is left out, and so is everything after it.
-        self._waiting = self._waiting[self.plan.width :] if able == first else []
+        self.waiting = self.waiting[self.plan.width :] if able == first else []
         return self._taken(block, [Ask(arm, block) for arm in able])
 
     def _round(self) -> list[Ask]:
         import numpy as np
 
         left = self._open - self.paid.calls
-        block = self._fresh() or self._old()
+        block = self.fresh() or self._old()
         posterior = self.believe()
-        self.path.append((self.paid.calls, selecting.recommended(posterior)[0]))
+        self.path.append((self.paid.calls, self.recommended(posterior)[0]))
         seen = np.unique(posterior.arms[posterior.arms < len(self.arms)])
         race = racing.field(self.arms, posterior, seen, self.plan.front, self._chance)
-        chosen = acquiring.plausible_winners(
+        chosen = self.acquired(race, block, left)
+        return self._taken(block, [Ask(arm, block) for arm in chosen])
+
+    def acquired(self, race: Field, block: Block, left: int) -> list[int]:
+        """Return the arms to measure on a block, for so many calls at most."""
+        return acquiring.plausible_winners(
             race, self.paid, self.measured, block, self.plan.width, left
         )
-        return self._taken(block, [Ask(arm, block) for arm in chosen])
+
+    def recommended(self, posterior: Posterior, among: Ints | None = None) -> tuple[int, float]:
+        """Return the best arm by what is believed, and its mean; among all or some arms."""
+        return selecting.recommended(posterior, among)
 
     def _old(self) -> Block:
         """Return one of the used blocks, all equally often in the long run."""
@@ -241,22 +259,24 @@ class Race:
         seen = np.unique(posterior.arms[posterior.arms < len(self.arms)])
         race = racing.field(self.arms, posterior, seen, self.plan.front, self._chance)
         if self.plan.front:
-            self._finalists = selecting.recommended_front(posterior, self.arms)
+            self.finalists = selecting.recommended_front(posterior, self.arms)
         else:
-            self._finalists = selecting.finalists(race)
+            self.finalists = selecting.finalists(race)
+        if not self.plan.confirm:
+            return []
         left = int(self.plan.calls * (1 - self.plan.test)) - self.paid.calls
-        items = min(left // self.paid.together(self._finalists), self._sizes["confirm"])
+        items = min(left // self.paid.together(self.finalists), self._sizes["confirm"])
         block = Block("confirm", 0, items)
-        return [Ask(int(arm), block) for arm in self._finalists] if items else []
+        return [Ask(int(arm), block) for arm in self.finalists] if items else []
 
     def _decide(self) -> None:
         import numpy as np
 
         posterior = self.believe()
-        self.winner, self._believed = selecting.recommended(posterior, self._finalists)
+        self.winner, self._believed = self.recommended(posterior, self.finalists)
         self._front = np.array([self.winner])
         if self.plan.front:
-            self._front = selecting.recommended_front(posterior, self.arms, self._finalists)
+            self._front = selecting.recommended_front(posterior, self.arms, self.finalists)
         self.path.append((self.paid.calls, self.winner))
 
     def _test(self) -> list[Ask]:
@@ -266,14 +286,18 @@ class Race:
         return [Ask(self.winner, Block("test", 0, items))] if items else []
 
 
-def hunt(arena: Arena, plan: Plan, seeds: Sequence[int] = ()) -> Found:
+def hunt(arena: Arena, plan: Plan, seeds: Sequence[int] = (), race: type[Race] = Race) -> Found:
     """Run a whole race in an arena and return what it found.
 
     Raises:
         ConfigError: see `Race` and `Measured.add`.
     """
-    race = Race(arena.arms, arena.sizes, plan, seeds)
+    return finished(race(arena.arms, arena.sizes, plan, seeds), arena).found()
+
+
+def finished(race: Race, arena: Arena) -> Race:
+    """Run a race in an arena to its end and return it."""
     while asks := race.ask():
         for ask in asks:
             race.tell(ask, arena.evaluate(ask.arm, ask.block))
-    return race.found()
+    return race

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from archon.base import Architecture
 from archon.errors import ConfigError, did_you_mean
+from archon.search.books import own_rows
 from archon.search.ground import short
 from archon.search.holes import Column
 from archon.store import home
@@ -100,7 +101,7 @@ class Arm(_Frozen):
 
 
 class Tried(_Frozen):
-    """A trial that ended; `arm` is -1 for a seed outside the space."""
+    """A trial that ended."""
 
     number: int
     round: int
@@ -216,7 +217,7 @@ def record_of(study: Study, known: dict[int, dict[str, Any]] | None = None) -> R
         budget=dict(study.budget), reserve=study.reserve, spent=_spent(study.spent),
         alone=study.alone, objectives=books.objectives,
         holes=tuple(_hole(column) for column in books.table.columns),
-        architectures=len(books.table),
+        architectures=own_rows(books.table),
         trials=tuple(Tried.model_validate(told.to_json()) for told in books.trials),
         arms=tuple(_arms(study, {} if known is None else known)),
         groups=study.groups or ("",) * books.items,

@@ -16,7 +16,7 @@ from archon.search.ground import Candidates
 from archon.search.parts import LEAST, PartName, Parts, question_tokens
 from archon.search.plans import Plans
 
-__all__ = ["FINALISTS", "MOST", "FinalsPlan", "Reserve"]
+__all__ = ["FINALISTS", "MOST", "SAFETY", "FinalsPlan", "Reserve"]
 
 FINALISTS = 10
 """So many are confirmed; more where the reserve allows, fewer where it does not."""

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from archon.errors import ConfigError
 from archon.search.books import Books, Proposal, Standing, Told
 from archon.search.posterior import distances, standings, units_of
 from archon.search.searchers import FIRST, more_items
-from archon.search.told import Translation, broken_limits, directions
+from archon.search.shown import Shown
+from archon.search.told import Translation, broken_limits, cheap, directions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +49,8 @@ class Sampled:
     def __init__(self, kind: str, *, items: int | None = None, **settings: Any) -> None:
         self.kind, self.items = kind, items
         self.settings = settings
+        self._views: WeakKeyDictionary[Books, Shown] = WeakKeyDictionary()
+        """What was worked out of books: it saves time, and nothing depends on it."""
         if kind == "paper":
             self.starts = int(settings.pop("starts", STARTS))
         self._sampler(0)  # settings that Optuna does not take are found now
@@ -100,33 +104,22 @@ class Sampled:
         broken, rows = broken_limits(books), books.table.rows
         study.add_trials(
             [
-                telling.trial(told, rows[told.arm], broken.get(told.arm, {}))
-                for told in shown(books, SEEN[self.kind])
+                cheap(telling.trial(told, rows[told.arm], broken.get(told.arm, {})))
+                for told in self._shown(books)
             ]
         )
         return study
 
+    def _shown(self, books: Books) -> list[Told]:
+        """Return the trials that the sampler sees: all that are whole, or the best and latest."""
+        shown = self._views.get(books)
+        if shown is None:
+            shown = self._views[books] = Shown(SEEN[self.kind])
+        return shown.of(books)
+
     def recommend(self, books: Books) -> Sequence[Standing]:
         """Return the posterior's order."""
         return standings(books)
-
-
-def shown(books: Books, most: int) -> list[Told]:
-    """Return the trials that a sampler sees: all that are whole, or the best and the latest."""
-    import math
-
-    whole = [
-        told
-        for told in books.trials
-        if told.state == "done" and told.arm >= 0 and not any(map(math.isnan, told.values))
-    ]
-    if len(whole) <= most:
-        return whole
-    sign = -1.0 if books.objectives[0] == "score" else 1.0
-    best = sorted(whole, key=lambda told: (sign * told.values[0], told.number))[: most // 2]
-    latest = whole[-(most // 2) :]
-    kept = {told.number: told for told in (*best, *latest)}
-    return [kept[number] for number in sorted(kept)]
 
 
 def _nearest(books: Books, row: NDArray[np.float64]) -> NDArray[np.int64]:

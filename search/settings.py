@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ FILE = "study.json"
 
 
 def settings_of(
-    search: SearchFile, *, benchmark: str, parts: Parts, space: str, searcher: Json
+    search: SearchFile,
+    *,
+    benchmark: str,
+    parts: Parts,
+    space: str,
+    guests: Sequence[str],
+    searcher: Json,
 ) -> dict[str, Json]:
     """Return everything that decides what a study does, as JSON.
 
@@ -30,6 +37,7 @@ def settings_of(
         benchmark: the benchmark's digest.
         parts: its items.
         space: digest of the space.
+        guests: digests of the seeds that are not of the space.
         searcher: its name and settings.
     """
     return {
@@ -38,6 +46,8 @@ def settings_of(
         "objective": list(search.objective),
         "limits": search.limits.model_dump(mode="json", exclude_none=True),
         "seeds": list(search.seeds),
+        "seeds_outside": list(guests),
+        "all_draws": search.all_draws,
         "power_ranking": {k: v.model_dump(mode="json") for k, v in search.power_ranking.items()},
         "benchmark": {"name": search.benchmark.name, "digest": benchmark,
                       "options": {k: str(v) for k, v in search.benchmark.options.items()}},

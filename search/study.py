@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archon import stats
 from archon.config import dumps
-from archon.search.books import Books, Standing, Told
+from archon.search.books import Books, Standing, Told, own_rows
 from archon.types import Json, Usage
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ class Study:
             "spent": {**self.spent.to_json(), "usd": self.spent.usd},
             "alone": {"calls": self.alone},
             "columns": columns,
-            "architectures": len(self.books.table),
+            "architectures": own_rows(self.books.table),
             "trials": [told.to_json() | self._row(told) for told in self.trials],
             "standings": [
                 {"arm": s.arm, "mean": s.mean, "sd": s.sd, "chance": s.chance}
@@ -245,8 +245,6 @@ class Study:
         }
 
     def _row(self, told: Told) -> dict[str, Json]:
-        if told.arm < 0:
-            return {"holes": {}}
         table: Any = self.books.table
         return {"holes": table.assignment(told.arm) if hasattr(table, "assignment") else {}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -68,6 +69,12 @@ class Surrogate:
         self._spread = np.array([spread for _, spread in priors])
         self.settings = self._centre.copy()
         self._fitted = 0
+
+    def copied(self) -> Surrogate:
+        """Return a copy that can be fitted without changing this one."""
+        other = copy.copy(self)
+        other.effects = copy.copy(self.effects)  # both replace their numbers and change none
+        return other
 
     @cached_property
     def _all(self) -> Ints:

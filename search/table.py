@@ -6,8 +6,8 @@ import array
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from archon.base import QUESTION_TOKENS, Architecture
@@ -49,6 +49,7 @@ class Table:
             those that repeat it; 1 where the whole space is here.
         repeated: assignments that meant an architecture which was there already.
         complete: whether the whole space is here.
+        guests: architectures that are not of the space, as the last rows; no hole is reached there.
     """
 
     space: Space
@@ -63,6 +64,8 @@ class Table:
     weights: NDArray[np.float64]
     repeated: int
     complete: bool
+    guests: tuple[Architecture, ...] = ()
+    _maker: _Maker | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.calls)
@@ -112,7 +115,24 @@ class Table:
 
     def architecture(self, row: int) -> Architecture:
         """Return the architecture of a row."""
+        if row >= self.own:
+            return self.guests[row - self.own]
         return self.space.architecture(self.assignment(row))
+
+    @property
+    def own(self) -> int:
+        """How many rows, the first ones, are of the space."""
+        return len(self) - len(self.guests)
+
+    def joined(self, guests: Sequence[Architecture]) -> Table:
+        """Return the table with further rows for architectures that are not of the space.
+
+        What they cost, and which calls they share with the others, is known as of any row.
+        """
+        assert self._maker is not None
+        if not guests:
+            return self
+        return self._maker.joined(guests, complete=self.complete)
 
     def fits(self, limits: Budget) -> NDArray[np.bool_]:
         """Return which rows keep to limits of kind `max`, whatever a model says.
@@ -227,6 +247,20 @@ class _Maker:
         self.codes.append(trial.codes)
         self.parts.append(plan.parts)
 
+    def joined(self, guests: Sequence[Architecture], *, complete: bool) -> Table:
+        """Return the table with rows for architectures that are not of the space."""
+        made = _Maker(self.space, self.plans)
+        made.repeated = self.repeated
+        made.weights, made.codes, made.parts = [*self.weights], [*self.codes], [*self.parts]
+        for guest in guests:
+            plan = self.plans.plan(guest)
+            if plan.error is not None:
+                raise plan.error
+            made.weights.append(0.0)
+            made.codes.append({})
+            made.parts.append(plan.parts)
+        return replace(made.table(complete=complete), guests=tuple(guests))
+
     def _illegal(self, error: ConfigError, trial: Trial) -> ConfigError:
         """Return the error as building the architecture gives it: with its line."""
         try:
@@ -254,7 +288,7 @@ class _Maker:
         tokens, usd = self._per_call()
         return Table(
             self.space, columns, rows, amounts["calls"].astype(np.int64), amounts, indptr, nodes,
-            tokens, usd, np.array(self.weights), self.repeated, complete,
+            tokens, usd, np.array(self.weights), self.repeated, complete, _maker=self,
         )  # fmt: skip
 
     def _amounts(

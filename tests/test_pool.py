@@ -95,6 +95,17 @@ def test_mode_only_says_what_is_missing(tmp_path: Path) -> None:
     assert isinstance(caught.value.__cause__, PoolMiss | None)
 
 
+def test_mode_only_finds_what_another_session_paid_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    _paid(path, 1)
+    layer = Generate(model="fake/a", samples=2)
+    with archon.Session(path, mode="only", backends={"fake": Fake()}) as session:
+        with archon.Session(path, backends={"fake": Fake()}) as other:
+            theirs = archon.run(layer, "7 * 8?", session=other)
+        ours = archon.run(layer, "7 * 8?", session=session)
+    assert [c.text for c in ours.candidates] == [c.text for c in theirs.candidates]
+
+
 def test_off_leaves_the_pool_alone(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     fake = Fake()

@@ -70,6 +70,10 @@ class ModelLayer(Layer):
         profiles = self.templates[step]
         return profiles.get(model.template_profile, profiles["default"])
 
+    def shows(self, step: str, model: Model, field: str) -> bool:
+        """Return whether the template of a step names a field."""
+        return field in self.template(step, model)
+
     def render(self, step: str, model: Model, **fields: object) -> str:
         """Fill the template of a step; `fields` enter as values, never as template source."""
         return prompts.render(self.template(step, model), **fields)

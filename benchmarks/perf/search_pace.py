@@ -2,8 +2,8 @@
 
     python -m archon.benchmarks.perf.search_pace --trials 10000 --searcher tpe
 
-Asks and tells as a study does: the searcher's round shared out over its proposals, the books, and
-Optuna's journal on disk. Scores are made up; nothing is asked of any model.
+Asks and tells as a study does: the searcher's recommendation and its round, shared out over its
+proposals, the books, and Optuna's journal on disk. Scores are made up; no model is asked.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def pace(searcher: str, trials: int, before: int = 0, items: int = 64) -> dict[s
         journal.write(books)
         while len(books.trials) < before + trials:
             began = time.perf_counter()
+            engine.recommend(books)
             asked = list(engine.ask(books))
             if not asked:
                 break

@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from archon.benchmarks.search import figure, truths
+from archon.benchmarks.search.ablation import CALLS, ablate
 from archon.benchmarks.search.curves import MARKS, Curve, first_below
 from archon.benchmarks.search.itas import Settings, fronts, ours, rival
+from archon.benchmarks.search.losses import losses
 from archon.benchmarks.search.nano_commands import measure as measure_nano
 from archon.benchmarks.search.nano_commands import record as record_nano
 from archon.benchmarks.search.rivals import RIVALS
@@ -37,7 +39,7 @@ _WIDE = 160
 
 @APP.command("truth")
 def write_truth() -> None:
-    """Simulate the true scores of the reported tasks and write them where they are committed."""
+    """Simulate the true scores of all tasks and write them where they are committed."""
     truths.write()
 
 
@@ -60,18 +62,13 @@ def measure(
         if name not in RIVALS:
             raise typer.BadParameter(f"unknown rival {name!r}{did_you_mean(name, RIVALS)}")
     calls = [int(part) for part in budgets.split(",") if part] or list(_BUDGETS)
-    errors = Console(stderr=True)
-    step = lambda what: errors.print(what, style="dim", highlight=False)  # noqa: E731
-    settings = Settings(draws=tuple(range(1 if quick else draws)), step=step)
+    settings = Settings(draws=tuple(range(1 if quick else draws)), step=_step)
     found = report(settings, calls[:1] if quick else calls, again, pareto and not quick)
-    text = json.dumps(found, indent=1)
-    if out is not None:
-        with whole_file(out) as file:
-            file.write((text + "\n").encode())
+    _written(found, out)
     if drawn is not None:
         figure.draw([Curve.from_json(data) for data in found["curves"]], drawn)
     if as_json:
-        typer.echo(text)
+        typer.echo(json.dumps(found, indent=1))
     else:
         _show(found)
 
@@ -102,10 +99,84 @@ def report(
     }
 
 
-def _show(found: dict[str, Any]) -> None:
+@APP.command("ablation")
+def take_out(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON, no table")] = False,
+    draws: Annotated[int, typer.Option(min=1, help="draws of the items of every task")] = 10,
+    calls: Annotated[int, typer.Option(min=1, help="of each race")] = CALLS,
+    out: Annotated[Path | None, typer.Option(help="write the JSON to this file")] = None,
+) -> None:
+    """Race with one part taken out at a time, on the same items of the reported tasks."""
+    settings = Settings(draws=tuple(range(draws)), step=_step)
+    found: dict[str, Any] = {
+        "tasks": list(settings.tasks), "draws": draws, "calls": calls,
+        "variants": ablate(settings, calls),
+    }  # fmt: skip
+    _written(found, out)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    rows = [
+        [each["part"], each["name"], *(_cell(p) for p in each["path"].values()),
+         *(_cell(each[key]) for key in ("regret", "more", "optimism"))]
+        for each in found["variants"]
+    ]  # fmt: skip
+    ways = [f"{int(mark):,}" for mark in found["variants"][0]["path"]]
+    heads = ["part", "race", *ways, f"{calls:,}", "more than the race", "optimism"]
+    _table(f"mean regret in points, {8 * draws} runs", heads, rows)
+
+
+@APP.command("losses")
+def lose(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON, no table")] = False,
+    draws: Annotated[int, typer.Option(min=1, help="draws of the items of every task")] = 10,
+    calls: Annotated[int, typer.Option(min=1, help="of each race")] = CALLS,
+    out: Annotated[Path | None, typer.Option(help="write the JSON to this file")] = None,
+) -> None:
+    """Say where a race loses, on the tuning tasks."""
+    settings = Settings(truths.TUNING, tuple(range(draws)), _step)
+    found: dict[str, Any] = {
+        "tasks": list(settings.tasks), "draws": draws, "calls": calls,
+        "losses": losses(settings, calls),
+    }  # fmt: skip
+    _written(found, out)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    rows = [[each["what"], _cell(each["regret"])] for each in found["losses"]]
+    _table(f"mean regret in points, {8 * draws} runs", ["what", "regret"], rows)
+
+
+def _step(what: str) -> None:
+    Console(stderr=True).print(what, style="dim", highlight=False)
+
+
+def _written(found: dict[str, Any], out: Path | None) -> None:
+    if out is not None:
+        with whole_file(out) as file:
+            file.write((json.dumps(found, indent=1) + "\n").encode())
+
+
+def _cell(point: dict[str, float]) -> str:
+    return f"{point['mean']:.2f} [{point['low']:.2f}, {point['high']:.2f}]"
+
+
+def _table(title: str, heads: list[str], rows: list[list[str]]) -> None:
+    table = Table(title=title)
+    for head in heads:
+        table.add_column(head)
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
+def _console() -> Console:
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDE)
+    return console if console.is_terminal else Console(width=_WIDE)
+
+
+def _show(found: dict[str, Any]) -> None:
+    console = _console()
     table = Table(title="mean regret in points, 95 % interval, by paid calls")
     for name in ("search", "items", "shared", *(f"{mark:,}" for mark in MARKS), "optimism", "≤ 2"):
         table.add_column(name, justify="left" if name == "search" else "right")

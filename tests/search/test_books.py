@@ -147,6 +147,66 @@ def test_searchers_are_functions_of_the_books(name: str) -> None:
     ]
 
 
+def _round(searcher: object, books: Books, chance: np.random.Generator) -> list[Proposal]:
+    """Ask, and tell what coins say; sometimes value earlier scores anew, as averaging does."""
+    asked = list(searcher.ask(books))  # type: ignore[attr-defined]
+    for proposal in asked:
+        scores = chance.integers(0, 2, proposal.stop - proposal.start).astype(float)
+        told = Told(len(books.trials), books.round, proposal.arm, proposal.start,
+                    proposal.stop, "done")  # fmt: skip
+        books.tell(told, Cells(scores))
+    old = books.trials[len(books.trials) // 2]
+    if books.round % 5 == 4:
+        books.value(old.arm, old.start, chance.random(old.stop - old.start))
+    books.round += 1
+    return asked
+
+
+@pytest.mark.parametrize("name", ["race", "tpe"])
+def test_what_a_searcher_keeps_only_saves_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # More trials than it sees, scores that change later, an arm that is closed on the way.
+    monkeypatch.setattr("archon.search.board.SEEN", 12)
+    monkeypatch.setattr("archon.search.samplers.SEEN", {"tpe": 12})
+    keeping = searcher_of(name, {})
+    one, other = (Books(TABLE, 64, seed=5, batch=3) for _ in range(2))
+    first, second = (np.random.default_rng(1) for _ in range(2))
+    for number in range(11):
+        asked = _round(keeping, one, first)
+        assert asked == _round(searcher_of(name, {}), other, second)
+        assert [s.mean for s in keeping.recommend(one)] == pytest.approx(
+            [s.mean for s in searcher_of(name, {}).recommend(other)]
+        )
+        if number == 7:
+            for books in (one, other):
+                books.tell(Told(99, 7, 5, 0, 4, "failed", reason="it was broken"))
+    assert len(one.trials) > 12
+
+
+def test_a_round_costs_as_much_however_many_there_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archon.search.board.SEEN", 12)
+    books, searcher = Books(TABLE, 400, seed=5), searcher_of("race", {"items": 2})
+    chance, looked = np.random.default_rng(1), [0]
+    of = Books.of
+
+    def counted(self: Books, arm: int) -> np.ndarray:
+        looked[0] += 1
+        return of(self, arm)
+
+    monkeypatch.setattr(Books, "of", counted)
+    costs = []
+    for _ in range(24):
+        before = looked[0]
+        searcher.recommend(books)
+        asked = _round(searcher, books, chance)
+        costs.append((looked[0] - before, len(asked)))
+    # Of the 12 trials that it sees twice (for the belief, and for what was measured), of those
+    # that are new, and at the marks of growth for a fit.
+    late = [cost for cost, _ in costs[12:]]
+    assert sorted(late)[len(late) // 2] <= 2 * 12 + 8
+    assert max(late) <= 2 * 12 + 8 + 8 * 12
+    assert len(books.trials) > 100
+
+
 def test_closed_arms_are_not_proposed() -> None:
     for name in ("random", "grid", "race", "thompson", "tpe"):
         closed = np.ones(len(TABLE), bool)

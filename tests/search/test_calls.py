@@ -169,10 +169,17 @@ def shared(one: str, other: str) -> tuple[int, int]:
             " fuse: {model: b, with_critiques: false}]",
             4,
         ),
-        # what is quoted is fenced by a hash of all that is known of it, critiques included
+        # a critique that a prompt does not show changes nothing, the fence around quotes included
         (
             "[generate: {model: a}, verify: {model: b}]",
             "[generate: {model: a}, critique: {model: a}, verify: {model: b}]",
+            1 + 2,
+        ),
+        # one that it shows does
+        (
+            "[generate: {model: a}, verify: {model: b, prompt: {reason: '{{ critique }}'}}]",
+            "[generate: {model: a}, critique: {model: a},"
+            " verify: {model: b, prompt: {reason: '{{ critique }}'}}]",
             1,
         ),
         # a verifier looks at each candidate alone
@@ -242,6 +249,28 @@ def test_sharing(one: str, other: str, both: int) -> None:
     assert found == both
     text = "models: {a: fake/a, b: fake/b}\nstages: "
     assert total + found == sum(archon.loads(text + x).bound().calls for x in (one, other))
+
+
+HIDDEN = [
+    "verify: {model: b}",
+    "refine: {model: b, prompt: 'again: {{ candidate }} {{ fence }}'}",
+    "rank: {model: b, method: points, prompt: {points: '{{ candidate }} {{ fence }} Score: N'}}",
+    "rank: {model: b, prompt: {list: '{{ fence }} Ranking: {{ labels | join(\" > \") }}'}}",
+    "fuse: {model: b, prompt: '{{ fence }} {{ answers | length }}'}",
+    "critique: {model: b, per: candidate}",
+]
+
+
+@pytest.mark.parametrize("judge", HIDDEN)
+def test_the_pool_sees_one_call_where_the_prompts_are_the_same(judge: str) -> None:
+    text = "models: {a: fake/a, b: fake/b}\nstages: "
+    plain = archon.loads(f"{text}[generate: {{model: a, samples: 2}}, {judge}]")
+    reviewed = archon.loads(
+        f"{text}[generate: {{model: a, samples: 2}}, critique: {{model: a}}, {judge}]"
+    )
+    first, second = made_calls([plain, reviewed])
+    assert first < second
+    assert len(second - first) == 1  # the critique itself
 
 
 def test_a_layer_that_nobody_knows_shares_with_its_like_alone() -> None:

@@ -184,6 +184,36 @@ def test_replay_makes_no_call(tmp_path: Path) -> None:
     assert sqlite3.connect(path).execute("SELECT count(*) FROM attempts").fetchone() == spent
 
 
+def test_a_seed_outside_the_space_can_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archon.search.finals.ablations", lambda whole: [])
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(
+        "models: {good: {model: fake/good, temperature: 0.7, max_tokens: 40}}\n"
+        "stages:\n  - generate: {model: good, samples: 9}\n  - vote\n"
+    )
+    study = _study(tmp_path / "pool.db", seeds=f"['{seed}']", trials="3",
+                   searcher="{name: grid, items: 16}")  # fmt: skip
+    table = study.books.table
+    outside = len(table) - 1
+    # It is tried first, is a row of its own, and its calls are shared with those of the space.
+    assert [told.arm for told in study.trials] == [outside, 0, 1]
+    assert table.calls[outside] == 9
+    assert study.to_json()["architectures"] == outside
+    assert outside in [standing.arm for standing in study.standings]
+    assert study.found is not None
+    assert outside in [finalist.row for finalist in study.found.finalists]
+    # Nine votes of the good model beat one or two answers of it on confirm, by construction.
+    assert study.found.winner.row == outside
+    assert study.best.digest() == study.found.winner.architecture.digest()
+    again = _study(tmp_path / "pool.db", seeds=f"['{seed}']", trials="3",
+                   searcher="{name: grid, items: 16}")  # fmt: skip
+    assert again.to_json(times=False) == study.to_json(times=False)
+    seed.write_text(seed.read_text().replace("9", "8"))
+    with pytest.raises(ConfigError, match="seeds_outside"):
+        _study(tmp_path / "pool.db", seeds=f"['{seed}']", trials="3",
+               searcher="{name: grid, items: 16}")  # fmt: skip
+
+
 class First:
     """A stranger's searcher: the first arms, one after the other."""
 
