@@ -7,17 +7,17 @@ it, and what it asks is in the pool. A recording that was stopped goes on where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archon.backends.torch import Torch
-from archon.base import Benchmark, Item, Node, Run, ScoreContext
+from archon.base import Benchmark, Item, Layer, Node, Run, ScoreContext
 from archon.budget import Budget, Ledger
 from archon.errors import ConfigError
 from archon.executor import perform
-from archon.model import Model
+from archon.model import Ability, Model
 from archon.result import conclude
 from archon.scoring import score
 from archon.search.measuring import job_of, measure
@@ -58,11 +58,13 @@ class _Step:
         node: the layer.
         after: numbers of the steps whose candidates it gets; none for the question alone.
         path: its place in the first architecture that has it.
+        scored: whether a reward head has scored what comes in or goes out.
     """
 
     node: Node
     after: tuple[int, ...]
     path: str
+    scored: bool
 
 
 class _Remembering(Torch):
@@ -103,6 +105,7 @@ class Recorder:
         self.table, self.benchmark, self.step = table, benchmark, step
         self.session = Session(pool, backends={"local": _Remembering()})
         self._steps: list[_Step] = []
+        self._heads: dict[Model, None] = {}
         self._ends: list[tuple[int, ...]] = []
         numbers: dict[tuple[str, tuple[int, ...]], int] = {}
         for row in range(len(table)):
@@ -117,8 +120,11 @@ class Recorder:
             after = tuple(here[id_] for id_ in place.after)
             key = (repr(place.node), after)
             if key not in numbers:
+                heads = [model for model, need in _abilities(place.node) if need == "score"]
+                self._heads.update(dict.fromkeys(heads))
+                scored = bool(heads) or any(self._steps[number].scored for number in after)
                 numbers[key] = len(self._steps)
-                self._steps.append(_Step(place.node, after, place.id))
+                self._steps.append(_Step(place.node, after, place.id, scored))
             here[place.id] = numbers[key]
         self._ends.append(tuple(here[place.id] for place in architecture.ends))
 
@@ -164,10 +170,12 @@ class Recorder:
         """Return whether each architecture is right on an item."""
         spending = self.session.spending(mode="only", run_id="recording")[1]
         run = Run(self.session.gateway(), spending, perform=perform)
-        states: list[State] = []
-        for step in self._steps:
-            before = _joined([states[number] for number in step.after], State(item.task))
-            states.append(await perform(step.node, before, run, step.path))
+        states: dict[int, State] = {}
+        await self._advance(run, item, states, scored=False)
+        texts = dict.fromkeys(c.text for state in states.values() for c in state.candidates)
+        for head in self._heads:  # all at once: one by one takes three times as long
+            await run.gateway.score(head, item.task.conversation, [*texts])
+        await self._advance(run, item, states, scored=True)
         grades: dict[str | None, bool] = {None: False}
         right = []
         for ends in self._ends:
@@ -177,6 +185,20 @@ class Recorder:
                 grades[text] = graded[0].value == 1
             right.append(grades[text])
         return right
+
+
+    async def _advance(
+        self, run: Run, item: Item, states: dict[int, State], *, scored: bool
+    ) -> None:
+        """Run the steps before, or from, the first reward head on."""
+        for number, step in enumerate(self._steps):
+            if step.scored is scored:
+                before = _joined([states[number] for number in step.after], State(item.task))
+                states[number] = await perform(step.node, before, run, step.path)
+
+
+def _abilities(node: Node) -> Iterator[tuple[Model, Ability]]:
+    return node.abilities() if isinstance(node, Layer) else iter(())
 
 
 def _joined(states: Sequence[State], alone: State) -> State:
