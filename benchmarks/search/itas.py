@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "fronts", "ours", "rival"]
 
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What is measured.

@@ -16,7 +16,7 @@ from archon.search.race import Plan, hunt
 
 __all__ = ["BUDGETS", "MARKS", "RACED", "Settings", "goal", "ours", "rival"]
 
-BUDGETS = (1_000, 2_500, 5_000, 10_000, 25_000)
+BUDGETS = (1_000, 2_500, 5_000, 10_000)
 """Calls of the races."""
 
 MARKS = (1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
@@ -24,9 +24,6 @@ MARKS = (1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 200_000, 500_000,
 
 RACED: dict[Split, int] = {"dev": 1_000, "confirm": 300, "test": 500}
 """Items of a race; its calls end before most of them are met."""
-
-GOAL = 15
-"""How many times fewer calls than the paper's method a race is to need."""
 
 
 @dataclass(frozen=True, eq=False)

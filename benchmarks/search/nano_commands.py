@@ -53,6 +53,8 @@ def measure(
     ] = "",
     draws: Annotated[int, typer.Option(min=1, help="draws of the items")] = 20,
     budgets: Annotated[str, typer.Option(help="calls of each race, by commas")] = "",
+    race: Annotated[bool, typer.Option(help="run the races")] = True,
+    keep: Annotated[bool, typer.Option("--keep", help="keep the rivals' curves")] = False,
     out: Annotated[Path | None, typer.Option(help="write the JSON to this file")] = None,
     drawn: Annotated[Path | None, typer.Option("--figure", help="draw to this .svg")] = None,
 ) -> None:
@@ -66,21 +68,23 @@ def measure(
     curves = [Curve.from_json(data) for data in kept if data["name"] not in again]
     for name in again:
         curves += rival(name, settings)
+    if keep:
+        _write([each.to_json() for each in curves], KEPT)
     calls = [int(part) for part in budgets.split(",") if part] or list(BUDGETS)
-    race, seen = ours(settings, calls)
-    curves.append(race)
+    seen: dict[str, Any] = {}
+    if race:
+        ran, seen = ours(settings, calls)
+        curves.append(ran)
     found = {
         "draws": draws, "curves": [each.to_json() for each in curves], "races": seen,
         "goal": goal(curves),
     }  # fmt: skip
-    text = json.dumps(found, indent=1)
     if out is not None:
-        with whole_file(out) as file:
-            file.write((text + "\n").encode())
+        _write(found, out)
     if drawn is not None:
         figure.draw(shown(curves), drawn)
     if as_json:
-        typer.echo(text)
+        typer.echo(json.dumps(found, indent=1))
     else:
         _show(curves, found["goal"])
 
@@ -100,6 +104,11 @@ def shown(curves: Sequence[Curve]) -> list[Curve]:
 
 def _end(found: Curve) -> float:
     return found.regret[max(found.regret)].mean
+
+
+def _write(found: object, path: Path) -> None:
+    with whole_file(path) as file:
+        file.write((json.dumps(found, indent=1) + "\n").encode())
 
 
 def _step(what: str) -> None:

@@ -78,9 +78,9 @@ class Recording:
 
         with np.load(path) as kept:
             right = np.unpackbits(kept["right"], axis=1, count=int(kept["items"])).astype(bool)
-            columns = [cast("tuple[str, Kind, int]", tuple(c)) for c in json.loads(str(kept["columns"]))]
+            columns = [tuple(column) for column in json.loads(str(kept["columns"]))]
             return cls(
-                columns, kept["rows"], kept["units"], kept["indptr"].astype(np.int64),
+                cast("list[tuple[str, Kind, int]]", columns), kept["rows"], kept["units"], kept["indptr"].astype(np.int64),
                 kept["nodes"].astype(np.int64), kept["usd"], kept["tokens"], right,
             )  # fmt: skip
 

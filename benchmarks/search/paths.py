@@ -70,7 +70,8 @@ def both(
         for trial in done:
             if best is None or trial.score > best.score:
                 best = trial
-            regret, above = start.true.max() - start.true[best.arm], best.score - start.true[best.arm]
+            regret = start.true.max() - start.true[best.arm]
+            above = best.score - start.true[best.arm]
             plain[-1].append((trial.alone, regret, above))
             shared[-1].append((trial.shared, regret, above))
         step(f"{way.name} {size} {start.name}: {100 * plain[-1][-1][1]:.2f}")

@@ -186,7 +186,6 @@ class Recorder:
             right.append(grades[text])
         return right
 
-
     async def _advance(
         self, run: Run, item: Item, states: dict[int, State], *, scored: bool
     ) -> None:
