@@ -80,8 +80,9 @@ class Recording:
             right = np.unpackbits(kept["right"], axis=1, count=int(kept["items"])).astype(bool)
             columns = [tuple(column) for column in json.loads(str(kept["columns"]))]
             return cls(
-                cast("list[tuple[str, Kind, int]]", columns), kept["rows"], kept["units"], kept["indptr"].astype(np.int64),
-                kept["nodes"].astype(np.int64), kept["usd"], kept["tokens"], right,
+                cast("list[tuple[str, Kind, int]]", columns), kept["rows"], kept["units"],
+                kept["indptr"].astype(np.int64), kept["nodes"].astype(np.int64), kept["usd"],
+                kept["tokens"], right,
             )  # fmt: skip
 
     def save(self, path: Path) -> None:
