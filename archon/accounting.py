@@ -28,6 +28,7 @@ def metered(outcome: Outcome, seconds: float, price: Price | None) -> Outcome:
         outcome.parts, outcome.model, outcome.finish, outcome.reasoning,
         _measured(outcome.usage, seconds, price), outcome.verdict_probs, False,
         None if paid is None else _measured(paid, seconds, price),
+        outcome.stop, outcome.tokens, outcome.logprobs,
     )  # fmt: skip
 
 

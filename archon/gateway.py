@@ -18,6 +18,7 @@ from archon.model import (
     Ability,
     Backend,
     Draw,
+    Embedder,
     Model,
     Outcome,
     Price,
@@ -95,6 +96,18 @@ class Gateway:
         assert isinstance(backend, Scorer), "a backend that declares `score` has the method"
         return await backend.score(model, question, answers)
 
+    async def embed(self, model: Model, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector of length 1 for each text; no call is made, so none is charged.
+
+        Raises:
+            ConfigError: when the model makes no vectors.
+            ModelError: when these texts cannot be read.
+        """
+        self.require(model, "embed")
+        backend = self.backend(model)
+        assert isinstance(backend, Embedder), "a backend that declares `embed` has the method"
+        return await backend.embed(model, texts)
+
     def upper(self, request: Request) -> Usage:
         """Return the most one draw of a request can use."""
         return request.upper(self.price(request.model))
@@ -146,6 +159,8 @@ class Gateway:
     async def _draw(
         self, request: Request, draws: Sequence[Draw], spending: Spending
     ) -> list[Outcome]:
+        for ability in request.needs:
+            self.require(request.model, ability)
         content = canonical(request.content(self._fingerprint(request.model)))
         key, upper = address(content), self.upper(request)
         found: dict[Draw, Outcome] = {}

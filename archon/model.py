@@ -21,12 +21,14 @@ from pydantic import (
 
 from archon.errors import ModelNotFound, did_you_mean
 from archon.plain import canonical
+from archon.tokens import Hooks
 from archon.types import Json, Message, Reply, Usage
 
 __all__ = [
     "Ability",
     "Backend",
     "Draw",
+    "Embedder",
     "Model",
     "ModelRef",
     "Outcome",
@@ -37,8 +39,23 @@ __all__ = [
 ]
 
 Ability = Literal[
-    "continue_from_prefix", "logprobs", "score", "embed", "seeded", "verdicts", "schema"
+    "continue_from_prefix",
+    "logprobs",
+    "echo",
+    "tokens",
+    "continue_from_tokens",
+    "hooks",
+    "score",
+    "embed",
+    "seeded",
+    "verdicts",
+    "schema",
 ]
+"""What a backend may do with a model beyond chat.
+
+The first six belong to fields of `Request`: `prefix`; `logprobs` of what is written, and with
+`echo` of the prefix too; `tokens`; `prefix_tokens`; `hooks`.
+"""
 
 _NAME = re.compile(r"^[A-Za-z0-9_.\-]+(//?[^\s/]+)?(/[^\s/]+)*$")
 _ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -214,12 +231,22 @@ class Draw(NamedTuple):
     number: int
 
 
+_NO_HOOKS = Hooks()
+
+
 @dataclass(frozen=True)
 class Request:
     """Everything that shapes a reply, and nothing else.
 
     Attributes:
         prefix: text with which the reply must begin; it is continued.
+        prefix_tokens: tokens of the reply so far, after `prefix`, as `Reply.tokens` gave them: they
+            are gone on from exactly there, where a text may be cut into other tokens.
+        logprobs: how many of the likeliest tokens are shown with each token of the reply; 0 shows
+            nothing.
+        echo: whether the tokens of the prefix are shown too.
+        tokens: whether the reply names its tokens.
+        hooks: what is done to single tokens.
         schema: JSON schema of the reply, canonical text.
         verdicts: texts whose probabilities as the whole reply are wanted, if the backend can.
         seed: the independent replicate; sent to no provider.
@@ -235,6 +262,27 @@ class Request:
     seed: int = 0
     role: Literal["layer", "scorer"] = "layer"
     retry: int = 0
+    prefix_tokens: tuple[int, ...] = ()
+    logprobs: int = 0
+    echo: bool = False
+    tokens: bool = False
+    hooks: Hooks = _NO_HOOKS
+
+    @property
+    def needs(self) -> tuple[Ability, ...]:
+        """Return the abilities without which this request would not be answered as it is meant.
+
+        What may be left out (`verdicts`), and what backends refuse themselves (`prefix`,
+        `schema`), is not among them.
+        """
+        wanted: tuple[tuple[object, Ability], ...] = (
+            (self.logprobs, "logprobs"),
+            (self.echo, "echo"),
+            (self.tokens, "tokens"),
+            (self.prefix_tokens, "continue_from_tokens"),
+            (self.hooks != _NO_HOOKS, "hooks"),
+        )
+        return tuple(ability for value, ability in wanted if value)
 
     def content(self, fingerprint: str = "") -> Json:
         """Return what is hashed, in the form in which the pool keeps it."""
@@ -250,6 +298,11 @@ class Request:
             "seed": self.seed,
             "role": "" if self.role == "layer" else self.role,
             "try": self.retry,
+            "prefix_tokens": list(self.prefix_tokens),
+            "logprobs": self.logprobs,
+            "echo": self.echo,
+            "tokens": self.tokens,
+            "hooks": self.hooks.to_json(),
         }
         return data | {name: value for name, value in extras.items() if value}
 
@@ -266,6 +319,7 @@ class Request:
     def upper(self, price: Price | None) -> Usage:
         """Return the most one draw of this request can use; unknown where nothing limits it."""
         tokens = self.prompt_bytes + PER_MESSAGE * len(self.messages) + PER_PROMPT
+        tokens += len(self.prefix_tokens)
         output = self.model.max_tokens
         cost = price.microusd(tokens, output) if price else None
         flops = price.operations(tokens, output) if price else None
@@ -323,4 +377,16 @@ class Scorer(Protocol):
 
         Raises:
             ModelError: when they cannot be scored.
+        """
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A backend that declares `embed` for a model: it turns texts into vectors."""
+
+    async def embed(self, model: Model, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector of length 1 for each text; it depends on that text alone.
+
+        Raises:
+            ModelError: when they cannot be read.
         """

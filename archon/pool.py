@@ -241,7 +241,7 @@ class Pool:
 def _pooled(reply: Reply) -> Reply:
     return Reply(
         reply.parts, reply.model, reply.finish, reply.reasoning, reply.usage, reply.verdict_probs,
-        pooled=True,
+        True, None, reply.stop, reply.tokens, reply.logprobs,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from archon.errors import ConfigError, did_you_mean
 from archon.plain import clean_text, finite
+from archon.tokens import Token
 
 __all__ = [
     "AnswerKind",
@@ -226,7 +227,13 @@ class Reply:
             the backend gives them.
         pooled: whether it came from the pool, so that nothing was paid for it now.
         paid: what it cost where that is not `usage`: of several samples of one request, only
-            the first pays for the prompt.
+            the first pays for the prompt, and a local model reads nothing twice.
+        stop: the stop string at which it was cut, where the backend says so; empty when the model
+            ended by itself.
+        tokens: their numbers in the model's vocabulary, if they were wanted: those of the stop
+            string included, the one that ends a reply not.
+        logprobs: what is known of each token, if that was wanted; with those of the prefix if they
+            were.
     """
 
     parts: tuple[Part, ...]
@@ -237,6 +244,9 @@ class Reply:
     verdict_probs: tuple[tuple[str, float], ...] = ()
     pooled: bool = False
     paid: Usage | None = None
+    stop: str = ""
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[Token, ...] = ()
 
     @classmethod
     def of(cls, text: str, **rest: Any) -> Reply:
@@ -264,6 +274,12 @@ class Reply:
             data["reasoning"] = self.reasoning
         if self.verdict_probs:
             data["verdict_probs"] = [list(pair) for pair in self.verdict_probs]
+        if self.stop:
+            data["stop"] = self.stop
+        if self.tokens:
+            data["tokens"] = list(self.tokens)
+        if self.logprobs:
+            data["logprobs"] = [token.to_json() for token in self.logprobs]
         return data
 
     @classmethod
@@ -276,6 +292,9 @@ class Reply:
             reasoning=data.get("reasoning", ""),
             usage=Usage.from_json(data["usage"]),
             verdict_probs=tuple((text, p) for text, p in data.get("verdict_probs", ())),
+            stop=data.get("stop", ""),
+            tokens=tuple(data.get("tokens", ())),
+            logprobs=tuple(Token.from_json(token) for token in data.get("logprobs", ())),
         )
 
 

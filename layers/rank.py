@@ -79,10 +79,10 @@ class Rank(ModelLayer):
     `pairs` plays every pair once, the score being the share of wins (Jiang et al. 2023,
     "LLM-Blender", section 3); `points` scores each alone (Zheng et al. 2023, "Judging
     LLM-as-a-judge", section 3.1); `scorer` asks nobody: a local model that scores texts, such as
-    PairRM (LLM-Blender), grades them without a call. Answers stand under neutral labels in an
-    order that depends on their texts and the seed, so that neither their position nor their number
-    matters. More than `group_size` are ranked in groups first; the better half goes on until the
-    rest fits.
+    a reward model, PairRM (LLM-Blender) or sentence embeddings, grades them without a call. Answers
+    stand under neutral labels in an order that depends on their texts and the seed, so that neither
+    their position nor their number matters. More than `group_size` are ranked in groups first; the
+    better half goes on until the rest fits.
 
     A ranking that cannot be read, or a call that failed, leaves its candidates without a score.
     What happens to those is `unparsed`: the places that scored ones leave are filled by seeded
@@ -238,9 +238,11 @@ class Rank(ModelLayer):
         async def score(texts: tuple[str, ...]) -> list[float]:
             return await ctx.score(self.model, task.conversation, texts)
 
-        texts = tuple(unit.text for unit in things)
+        # Every candidate, copies too: to be near the others (embeddings), their number counts.
+        whose = [unit for unit in things for _ in unit.members]
+        texts = tuple(unit.text for unit in whose)
         [scores] = await ctx.try_each(score, [texts]) if texts else [None]
-        return {id(unit): score for unit, score in zip(things, scores or (), strict=False)}
+        return {id(unit): score for unit, score in zip(whose, scores or (), strict=False)}
 
     async def _tournament(
         self, task: Task, things: Sequence[Unit], ctx: Context

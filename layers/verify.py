@@ -52,10 +52,24 @@ Is the answer right and complete? Reply with nothing but [Correct] or [Incorrect
 """
 )
 
+DIRECT = (
+    """\
+You decide whether an answer to the last turn of a conversation is right.
+
+"""
+    + DATA
+    + ANSWER
+    + """\
+
+Is the answer right and complete? Reply with nothing but [Correct] or [Incorrect].
+"""
+)
+
 NANO_REASON = "Check this answer.\n{{ question }}\n\nAnswer:\n{{ candidate }}"
 NANO_VERDICT = (
     "Is this answer right?\n{{ question }}\n\nAnswer:\n{{ candidate }}\n\nCheck:\n{{ reasoning }}"
 )
+NANO_DIRECT = "Is this answer right?\n{{ question }}\n\nAnswer:\n{{ candidate }}"
 
 CORRECT, INCORRECT = "[Correct]", "[Incorrect]"
 
@@ -64,10 +78,11 @@ CORRECT, INCORRECT = "[Correct]", "[Incorrect]"
 class Verify(ModelLayer):
     """Check each candidate in two calls: reasons, then a verdict; keep those that pass.
 
-    The score is the probability of the verdict where the backend gives it, else the share of
-    `votes`; `threshold`, `keep` and `first` are functions of the scores alone. A candidate that
-    could not be judged gets no note and does not pass. Verifiers: Archon, section 3.1;
-    probability of the verdict: Zhang et al. 2024, "Generative Verifiers", section 3.
+    With `reasons: false` the verdict alone is asked for, in one call. The score is the probability
+    of the verdict where the backend gives it, else the share of `votes`; `threshold`, `keep` and
+    `first` are functions of the scores alone. A candidate that could not be judged gets no note and
+    does not pass. Verifiers: Archon, section 3.1; probability of the verdict: Zhang et al. 2024,
+    "Generative Verifiers", section 3.
     """
 
     needs = ports("candidates")
@@ -75,10 +90,12 @@ class Verify(ModelLayer):
     templates = {
         "reason": {"default": REASON, "nano": NANO_REASON},
         "verdict": {"default": VERDICT, "nano": NANO_VERDICT},
+        "direct": {"default": DIRECT, "nano": NANO_DIRECT},
     }
 
     model: ModelRef
     votes: int = Field(1, ge=1, le=1000, description="checks of each candidate")
+    reasons: bool = Field(True, description="work out reasons before the verdict")
     threshold: float = Field(0.5, ge=0, le=1, description="score from which a candidate passes")
     keep: Keep = Field("passed", description="those that pass, all, or the best so many")
     first: int | None = Field(
@@ -99,11 +116,14 @@ class Verify(ModelLayer):
         asked = shape.candidates * self.votes
         asking = tested.question_shape(shape, self.with_tests)
         each = plus(asking.question_tokens, shape.candidate_tokens, 48)
+        after = judging.kept(shape, self.keep, self.first, self.none)
+        if not self.reasons:
+            direct = self.cost(self.model, asked, each, step="direct", parsed=True)
+            return direct.handing_on(after)
         reasons = self.cost(self.model, asked, each, step="reason")
         verdicts = self.cost(
             self.model, asked, plus(each, self.model.max_tokens, 48), step="verdict", parsed=True
         )
-        after = judging.kept(shape, self.keep, self.first, self.none)
         return (reasons + verdicts).handing_on(judging.noted(after, self.model.max_tokens))
 
     async def run(self, state: State, ctx: Context) -> State:
@@ -128,17 +148,21 @@ class Verify(ModelLayer):
         self, task: Task, candidate: Candidate, ctx: Context
     ) -> tuple[float, str] | None:
         """Return the probability that the candidate is right, and why."""
-        shown = [self.shows(step, self.model, "critique") for step in ("reason", "verdict")]
-        fields = judging.one(task, candidate, critiques=shown[0])
-        reason = await ctx.ask(self.model, self.render("reason", self.model, **fields))
-        fields = judging.one(task, candidate, reason.text, critiques=shown[1])
-        fields["reasoning"] = reason.text
-        text = self.render("verdict", self.model, **fields)
+        step, why = "direct", ""
+        if self.reasons:
+            shown = self.shows("reason", self.model, "critique")
+            fields = judging.one(task, candidate, critiques=shown)
+            reason = await ctx.ask(self.model, self.render("reason", self.model, **fields))
+            step, why = "verdict", reason.text
+        texts = (why,) if self.reasons else ()
+        shown = self.shows(step, self.model, "critique")
+        fields = judging.one(task, candidate, *texts, critiques=shown) | {"reasoning": why}
+        text = self.render(step, self.model, **fields)
         said = await ctx.parsed(self.model, text, verdict, verdicts=(CORRECT, INCORRECT))
         score = _probability(said.reply)
         if score is None and said.value is not None:
             score = float(said.value)
-        return None if score is None else (score, reason.text)
+        return None if score is None else (score, why)
 
     def _note(self, votes: list[tuple[float, str]]) -> Note:
         score = sum(score for score, _ in votes) / len(votes)

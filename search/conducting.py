@@ -27,7 +27,7 @@ from archon.search.history import History
 from archon.search.journal import Journal
 from archon.search.measuring import cells_of
 from archon.search.money import Purse
-from archon.search.parts import Parts, cut
+from archon.search.parts import LEAST, Parts, cut, question_tokens
 from archon.search.ranking import ranked
 from archon.search.recorded import Recorded
 from archon.search.rounds import SEARCH, Rounds
@@ -111,6 +111,9 @@ class Conductor:
         models = [*self.benchmark.models()]
         for row in self._some_rows():
             models += self.candidates.architecture(row).models()
+        if self.mode != "only":
+            least = self.candidates.smallest.bound(question_tokens=question_tokens(self.parts.dev))
+            self.purse.check_pays(least, LEAST["dev"])
         self.session.gateway().check(list(dict.fromkeys(models)), (self.purse.whole,))
         self._settle_settings()
         self.averages = self._averages(recorded)
@@ -230,13 +233,16 @@ class Conductor:
     def _room(self) -> float:
         """Return the calls that the search may pay for: its share, less what the end lacks.
 
-        A leader can need more than the reserve. Half of the share is the search's in any case.
+        A leader can need more than the reserve. It gets up to half of the share as well, unless
+        that would be in vain.
         """
         left, spent = self.purse.calls_left(self.purse.share), self.purse.spent().calls
         if math.isinf(left) or spent < left:
             return left
-        whole = self.purse.calls_left(self.purse.whole)
-        return max(0.0, min(left, whole - self.verdicts.least()))
+        whole, least = self.purse.calls_left(self.purse.whole), self.verdicts.least()
+        if least > whole + spent - (left + spent) / 2:
+            return left
+        return max(0.0, min(left, whole - least))
 
     def _rows(self, since: int) -> list[TrialRow]:
         return read_trials(self.session.pool.store.read, self.name, since)

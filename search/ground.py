@@ -97,6 +97,14 @@ class Candidates:
             self._built[row] = self.table.architecture(row)
         return self._built[row]
 
+    @property
+    def smallest(self) -> Architecture:
+        """The architecture of the fewest calls that may be tried."""
+        import numpy as np
+
+        rows = np.flatnonzero(self.open)
+        return self.architecture(int(rows[self.table.calls[rows].argmin()]))
+
     def digest(self, row: int) -> str:
         """Return the digest of a row's architecture."""
         return self.architecture(row).digest()

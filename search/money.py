@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from archon.attempts import AMOUNTS
+from archon.base import Bound
 from archon.budget import Budget, Ledger, amount
+from archon.errors import BudgetRefused
 from archon.pool import Mode, Pool
 from archon.types import Usage
 
@@ -41,6 +43,29 @@ class Purse:
         if not self._named:
             return Ledger(budget, "paid")
         return Ledger(budget, "paid", name, self.pool.spent(name))
+
+    def check_pays(self, bound: Bound, items: int) -> None:
+        """Refuse a budget whose share for the search measures nothing.
+
+        Args:
+            bound: of the smallest architecture, for one item.
+            items: on which it would have to be measured. Tokens and dollars are bounds, so only
+                those of one item count.
+
+        Raises:
+            BudgetRefused: before anything is paid.
+        """
+        least = {"calls": bound.calls * items, "tokens": bound.tokens, "usd": bound.microusd}
+        for name, needed in least.items():
+            limit = self.share.limits.get(name)
+            if limit is not None and needed is not None and limit < needed:
+                scale = 1e6 if name == "usd" else 1
+                given = self.budget.limits()[name] / scale
+                raise BudgetRefused(
+                    f"the budget of {given:g} {name} pays for no measurement: its share for the"
+                    f" search is {limit / scale:g}, and the smallest architecture needs"
+                    f" {needed / scale:g}"
+                )
 
     def widened(self, needed: float) -> Ledger | None:
         """Return a ledger that leaves confirm and test what they need, or None if it is no wider.

@@ -145,8 +145,7 @@ class Votes:
         if len(scores) == 1:
             self._exact = _voted(self.sizes[0], counts, each)
             return
-        # What leads is counted and added up by one product.
-        self._worth = np.stack([each, np.ones_like(each)], axis=2).astype(np.float32)
+        self._worth = each.T.astype(np.float32)[:, :, None]
         parts = np.split(codes, np.cumsum(self.sizes)[:-1], axis=1)
         for number, part in enumerate(parts):
             # The same orders for every item: no item's value depends on those beside it.
@@ -164,9 +163,12 @@ class Votes:
         for part, k in zip(self._votes[1:], ks[1:], strict=True):
             votes = votes + part[k]
         # Without any vote nothing leads, and the score is 0.
-        most = np.maximum(1, votes.max(axis=2, keepdims=True))
-        sums = (votes == most).astype(np.float32) @ self._worth
-        shared: Floats = (sums[:, :, 0] / np.maximum(1, sums[:, :, 1])).mean(axis=1, dtype=float)
+        leads = votes == np.maximum(1, votes.max(axis=0))
+        ties = np.maximum(1, leads.sum(axis=0, dtype=np.int16))
+        won = np.zeros(ties.shape, np.float32)
+        for lead, worth in zip(leads, self._worth, strict=True):
+            won += lead * worth
+        shared: Floats = (won / ties).mean(axis=1, dtype=float)
         return shared
 
 
@@ -199,12 +201,16 @@ def _dense(answers: Ints) -> NDArray[np.int64]:
 
 
 def _running(drawn: Ints, kinds: int) -> NDArray[np.int16]:
-    """Return the votes among the first 0, 1, 2 … draws, shape (n + 1, items, orders, answers)."""
+    """Return the votes among the first 0, 1, 2 … draws, shape (n + 1, answers, items, orders).
+
+    Answers come before items: what is done for every answer is then done in long rows.
+    """
     import numpy as np
 
     items, orders, n = drawn.shape
-    votes = np.zeros((n + 1, items, orders, kinds), np.int16)
-    np.cumsum(drawn.transpose(2, 0, 1)[..., None] == np.arange(kinds), axis=0, out=votes[1:])
+    votes = np.zeros((n + 1, kinds, items, orders), np.int16)
+    given = drawn.transpose(2, 0, 1)[:, None] == np.arange(kinds)[:, None, None]
+    np.cumsum(given, axis=0, out=votes[1:])
     return votes
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from archon.errors import ModelError
@@ -123,7 +124,7 @@ class Fake:
             )
         cost = self._price.microusd(tokens_in, tokens_out)
         usage = Usage(1, tokens_in, tokens_out, cost, self._latency)
-        return Reply(reply.parts, reply.model, finish, reply.reasoning, usage, reply.verdict_probs)
+        return replace(reply, finish=finish, usage=usage)
 
     async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
         """Return seeded numbers that depend on model, question and answer alone."""

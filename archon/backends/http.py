@@ -26,6 +26,7 @@ from archon.backends.streaming import LARGEST, Cut
 from archon.errors import ConfigError, ModelError, ModelNotFound, did_you_mean
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
 from archon.redaction import guard_logs, remember
+from archon.tokens import Hooks
 from archon.types import Json, Reply
 
 __all__ = ["HTTP"]
@@ -70,7 +71,11 @@ class HTTP:
         if "schema" in route.endpoint.takes:
             able.add("schema")
         if route.shows_verdicts:
-            able.add("verdicts")
+            able |= {"verdicts", "logprobs"}
+            if route.endpoint.echo:
+                able.add("echo")
+        if route.endpoint.tokens:
+            able.add("tokens")
         if _continues(route):
             able.add("continue_from_prefix")
         return frozenset(able)
@@ -215,6 +220,19 @@ def _unable(route: Route, request: Request) -> str | None:
         return f"{name!r} cannot continue a prefix"
     if request.schema and "schema" not in route.endpoint.takes:
         return f"{name!r} cannot keep to a JSON schema"
+    if request.logprobs and not route.shows_verdicts:
+        return f"{name!r} shows no log-probabilities"
+    if request.echo and not route.endpoint.echo:
+        return f"{name!r} shows nothing of a given beginning"
+    if request.logprobs > route.endpoint.logprobs:
+        most = route.endpoint.logprobs
+        return f"{name!r} shows {most} alternatives at most, not {request.logprobs}"
+    if request.tokens and not route.endpoint.tokens:
+        return f"{name!r} does not name the tokens of its replies"
+    if request.prefix_tokens:
+        return f"{name!r} cannot go on from tokens, only from a text"
+    if request.hooks != Hooks():
+        return f"{name!r} takes no hooks on single tokens"
     return None
 
 

@@ -85,7 +85,9 @@ class Route:
         return self._headers
 
     def streams(self, request: Request) -> bool:
-        """Return whether a reply is to come as a stream."""
+        """Return whether a reply is to come as a stream, which shows less than it does whole."""
+        if request.echo or request.tokens:
+            return False
         return self._long and (self.endpoint.stream_schema or not request.schema)
 
     def extras(self, request: Request, count: int) -> set[Extra]:
@@ -95,7 +97,7 @@ class Route:
             extras.add("n")
         if self.endpoint.options and self.streams(request):
             extras.add("stream_options")
-        if request.verdicts and self.endpoint.logprobs:
+        if (request.verdicts or request.logprobs) and self.endpoint.logprobs:
             extras.add("logprobs")
         if model.max_tokens is not None and self.chat and self.endpoint.limit == "max_tokens":
             extras.add("max_tokens")
@@ -116,7 +118,11 @@ class Route:
         if request.schema:
             data["response_format"] = _format(request.schema)
         if "logprobs" in extras:
-            data |= self._logprobs
+            data |= self._logprobs(request)
+        if request.echo and request.prefix and request.logprobs:
+            data["prompt_logprobs"] = request.logprobs
+        if request.tokens:
+            data["return_token_ids"] = True
         if self.streams(request):
             data["stream"] = True
         if "stream_options" in extras:
@@ -170,12 +176,12 @@ class Route:
             messages.append(last)
         return messages
 
-    @property
-    def _logprobs(self) -> dict[str, Json]:
-        if self.chat:
-            return {"logprobs": True, "top_logprobs": self.endpoint.logprobs}
-        # The older protocol knows a number only, and OpenAI no more than five.
-        return {"logprobs": min(5, self.endpoint.logprobs)}
+    def _logprobs(self, request: Request) -> dict[str, Json]:
+        # For verdicts, as many alternatives as there are; in the older protocol, which knows a
+        # number only, OpenAI has no more than five.
+        shown = self.endpoint.logprobs if self.chat else min(5, self.endpoint.logprobs)
+        most = max(shown if request.verdicts else 0, request.logprobs)
+        return {"logprobs": True, "top_logprobs": most} if self.chat else {"logprobs": most}
 
 
 def _format(schema: str) -> Json:

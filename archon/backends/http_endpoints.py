@@ -34,6 +34,8 @@ class Endpoint:
         limit: what it calls the most tokens of a chat reply.
         prefix: how a last message of the assistant is continued; empty: it cannot be.
         logprobs: alternatives it shows for each token at most.
+        echo: whether it shows the tokens of a prompt too (`prompt_logprobs`).
+        tokens: whether it names the tokens of a reply by number (`return_token_ids`).
         choices: samples that one request may ask for.
         options: whether `stream_options` asks for the usage of a stream.
         stream_schema: whether a reply in a given schema can be streamed.
@@ -49,6 +51,8 @@ class Endpoint:
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     prefix: Literal["", "mistral", "vllm"] = ""
     logprobs: int = 0
+    echo: bool = False
+    tokens: bool = False
     choices: int = 128
     options: bool = True
     stream_schema: bool = True
@@ -85,7 +89,14 @@ ENDPOINTS: dict[str, Endpoint] = {
     "groq": Endpoint(
         "https://api.groq.com/openai/v1", ("GROQ_API_BASE",), choices=1, stream_schema=False
     ),
-    "hosted_vllm": _server("http://localhost:8000/v1", "HOSTED_VLLM", prefix="vllm", logprobs=20),
+    "hosted_vllm": _server(
+        "http://localhost:8000/v1",
+        "HOSTED_VLLM",
+        prefix="vllm",
+        logprobs=20,
+        echo=True,
+        tokens=True,
+    ),
     "hyperbolic": Endpoint("https://api.hyperbolic.xyz/v1", ("HYPERBOLIC_API_BASE",), _ALL),
     "lambda_ai": Endpoint("https://api.lambda.ai/v1", ("LAMBDA_API_BASE",), _ALL),
     "llamacpp": _server(

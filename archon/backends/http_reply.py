@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archon.backends.http_errors import failed, fault_in_body, malformed
-from archon.backends.http_verdicts import verdict_probs
+from archon.backends.http_prompt import prefix_tokens
+from archon.backends.http_verdicts import shown_tokens, verdict_probs
 from archon.backends.metering import tokens_of, usages
 from archon.backends.streaming import LARGEST
 from archon.errors import ModelError
 from archon.model import Outcome, Price, Request
 from archon.plain import clean_text
+from archon.tokens import Token
 from archon.types import Finish, Json, Part, Reply, TextPart, ToolCall
 
 __all__ = ["Malformed", "again", "decode", "read"]
@@ -84,6 +86,14 @@ class _Said:
     finish: Finish
     reasoning: str
     logprobs: Json
+    stop: str = ""
+    prompt: Json = None
+    tokens: tuple[int, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last token is the one by which the model ended its reply."""
+        return self.finish in ("stop", "tool_calls") and not self.stop
 
     @property
     def size(self) -> int:
@@ -147,6 +157,13 @@ def _metered(
             continue
         usage, paid = next(used)
         probs = verdict_probs(request, choice.logprobs) if request.verdicts else ()
+        shown = _tokens(choice, body, request)
+        if shown is None:
+            outcomes.append(malformed(model.model, "no log-probabilities, which were asked for"))
+            continue
+        if request.tokens and choice.size > len(request.prefix) and not choice.tokens:
+            outcomes.append(malformed(model.model, "no token numbers, which were asked for"))
+            continue
         outcomes.append(
             Reply(
                 choice.parts,
@@ -156,9 +173,30 @@ def _metered(
                 usage,
                 probs,
                 paid=paid,
+                stop=choice.stop,
+                tokens=choice.tokens[: -1 if choice.ended else None],
+                logprobs=shown,
             )
         )
     return outcomes
+
+
+def _tokens(choice: _Said, body: dict[str, Json], request: Request) -> tuple[Token, ...] | None:
+    """Return what was asked to be shown of the tokens; None where that is missing."""
+    if not request.logprobs:
+        return ()
+    written = shown_tokens(choice.logprobs, request.logprobs)
+    if len(written) == len(choice.tokens):
+        pairs = zip(written, choice.tokens, strict=True)
+        written = tuple(replace(token, id=number) for token, number in pairs)
+    if not written and choice.size > len(request.prefix):
+        return None
+    if not (request.echo and request.prefix):
+        return written
+    # In chats it stands beside the choices, which all have the same prompt.
+    shown = choice.prompt or body.get("prompt_logprobs")
+    given = prefix_tokens(shown, request.prefix, request.logprobs)
+    return (*given, *written) if given else None
 
 
 def _choice(choice: Json, request: Request, *, whole: bool) -> _Said | ModelError:
@@ -174,7 +212,26 @@ def _choice(choice: Json, request: Request, *, whole: bool) -> _Said | ModelErro
         said = _chat(choice, reason) if request.model.protocol == "chat" else _plain(choice, reason)
     except Malformed as error:
         return malformed(name, str(error))
+    if (stop := _stop(choice)) in request.model.stop:
+        said = replace(said, stop=stop)
+    if request.echo:
+        said = replace(said, prompt=choice.get("prompt_logprobs"))
+    if request.tokens:
+        said = replace(said, tokens=_numbers(choice.get("token_ids")))
     return _prefixed(said, request.prefix, whole=whole) if request.prefix else said
+
+
+def _stop(choice: dict[str, Json]) -> str:
+    """Return the stop string that was met, as vLLM and SGLang name it."""
+    names = (choice.get(name) for name in ("stop_reason", "matched_stop"))
+    return next((name for name in names if isinstance(name, str)), "")
+
+
+def _numbers(tokens: Json) -> tuple[int, ...]:
+    """Return the numbers of tokens; nothing where they are no such thing."""
+    if not isinstance(tokens, list):
+        return ()
+    return tuple(tokens) if all(type(token) is int and token >= 0 for token in tokens) else ()
 
 
 def _reason(value: Json) -> str:
@@ -284,4 +341,4 @@ def _prefixed(said: _Said, prefix: str, *, whole: bool) -> _Said:
     rest = said.parts[1:] if isinstance(first, TextPart) else said.parts
     if not (whole and text.startswith(prefix)):
         text = prefix + text
-    return _Said((TextPart(clean_text(text)), *rest), said.finish, said.reasoning, said.logprobs)
+    return replace(said, parts=(TextPart(clean_text(text)), *rest))

@@ -29,6 +29,7 @@ class _Choice:
     logprobs: list[Json] = field(default_factory=list)
     columns: dict[str, list[Json]] = field(default_factory=dict)
     finish: Json = None
+    stop: Json = None
 
     def message(self) -> dict[str, Json]:
         """Return it as the message of a reply in one piece."""
@@ -94,6 +95,7 @@ class _Assembly:
         choice = self.choices.setdefault(index, _Choice())
         if part.get("finish_reason") is not None:
             choice.finish = part["finish_reason"]
+            choice.stop = part.get("stop_reason", part.get("matched_stop"))
         if isinstance(part.get("text"), str):
             choice.texts.setdefault("text", []).append(part["text"])
             self.size += len(part["text"])
@@ -119,7 +121,7 @@ class _Assembly:
 
 def _whole(choice: _Choice) -> Json:
     message = choice.message()
-    rest = {"finish_reason": choice.finish, "logprobs": choice.logs()}
+    rest = {"finish_reason": choice.finish, "logprobs": choice.logs(), "stop_reason": choice.stop}
     return {"message": message, "text": message.get("text"), **rest}
 
 

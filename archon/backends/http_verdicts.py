@@ -1,14 +1,16 @@
-"""Probabilities of verdicts, from the alternatives that a server shows for each token."""
+"""Probabilities of tokens and verdicts, from the alternatives that a server shows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from archon.model import Request
+from archon.tokens import Token
 from archon.types import Json
 
-__all__ = ["verdict_probs"]
+__all__ = ["shown_tokens", "verdict_probs"]
 
 _FARTHEST = 32
 """Tokens after which verdicts that still begin alike are given up."""
@@ -32,6 +34,18 @@ def verdict_probs(request: Request, logprobs: Json) -> tuple[tuple[str, float], 
     return tuple((text, weights[rest] / total) for text, rest in wanted.items())
 
 
+def shown_tokens(logprobs: Json, top: int) -> tuple[Token, ...]:
+    """Return what a server shows of each token, with at most `top` alternatives, likeliest first.
+
+    Nothing where it shows nothing, or something odd.
+    """
+    found = []
+    for token, logprob, shown in _positions(logprobs, None):
+        best = sorted(shown.items(), key=lambda one: -one[1])[:top]
+        found.append(Token(token, float(logprob), tuple((t, float(p)) for t, p in best)))
+    return tuple(found)
+
+
 def _weights(verdicts: Sequence[str], positions: Iterator[Position]) -> dict[str, float]:
     weights = dict.fromkeys(verdicts, 0.0)
     said, reached = "", 1.0
@@ -51,7 +65,7 @@ def _begun(text: str, verdicts: Sequence[str]) -> list[str]:
     return [verdict for verdict in verdicts if text and verdict.startswith(text)]
 
 
-def _positions(logprobs: Json) -> Iterator[Position]:
+def _positions(logprobs: Json, most: int | None = _FARTHEST) -> Iterator[Position]:
     """Read both forms: that of chats, and that of the older completions; stop at the first oddity.
 
     What is odd here makes a reply no worse: its probabilities are only not known.
@@ -60,7 +74,7 @@ def _positions(logprobs: Json) -> Iterator[Position]:
         return
     content = logprobs.get("content")
     entries = _chat(content) if isinstance(content, list) else _plain(logprobs)
-    for _, entry in zip(range(_FARTHEST), entries, strict=False):
+    for entry in islice(entries, most):
         token, logprob, shown = entry
         if not isinstance(token, str) or not _number(logprob):
             return

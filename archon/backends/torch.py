@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from archon.backends.torch_config import compares_pairs, head_of, takes_effort
+from archon.backends.torch_checks import check_folder, check_params
+from archon.backends.torch_config import kind_of, takes_effort
+from archon.backends.torch_device import Local, Memory
 from archon.backends.torch_engine import Engine
 from archon.backends.torch_files import digest, folder_of, local_price
-from archon.backends.torch_heads import JOINED, Heads
-from archon.backends.torch_pairs import Pairs
-from archon.errors import ConfigError, ModelError, ModelNotFound, did_you_mean
+from archon.backends.torch_scoring import Scoring
+from archon.errors import ConfigError, ModelError, ModelNotFound
 from archon.model import Ability, Draw, Model, Outcome, Price, Request
-from archon.types import Message
 
 __all__ = ["Torch"]
 
@@ -26,25 +25,53 @@ class Torch:
     """Weights in a folder, sampled in batches with torch.
 
     The text of a draw depends on the request and the draw alone, never on what else is in the
-    batch (up to ties in floating-point numbers). Names and folders: `torch_files.folder_of`.
+    batch or was read before. It can differ only where a floating-point tie decides: the last digits
+    of a sum depend on its order, which the batch may change, so that two tokens whose logits agree
+    to about six digits (in single precision), or a chance that falls on the border between two
+    tokens to that precision, may go either way. Names and folders: `torch_files.folder_of`.
 
     `temperature` is 1 and `max_tokens` the rest of the context, at most 1024, unless given.
+    `params: {dtype: bfloat16}` sets the precision; without it a CPU computes in single precision,
+    and other devices in that of the weights.
+
+    A prefix goes on from its text: its last token is taken back, and any token whose text begins
+    with it may come first; `prefix_tokens` are gone on from exactly where they end. What was read
+    before is not read again (`Local.reuse`): `usage` counts the whole prompt, `paid` what the model
+    did.
+
     Verdict probabilities are those at temperature 1 of the verdict and the end of the reply
     after it; under a prefix, a verdict that begins with it is scored by what follows.
 
     `effort` goes to chat templates that take a `reasoning_effort`. Where the template then opens a
     reply with thinking, what is written before the answer is the reply's reasoning.
+
+    Args:
+        local: how models run here; the environment's wish if not given.
+
+    Raises:
+        ConfigError: when the environment names no device or no size.
     """
 
-    def __init__(self) -> None:
-        self._engines: dict[Path, Engine] = {}
+    def __init__(self, local: Local | None = None) -> None:
+        self._local = local or Local.from_environment()
+        self._local.check()
+        self._memory = Memory()
+        self._engines: dict[tuple[Path, str], Engine] = {}
         self._known: dict[str, tuple[Path, str]] = {}
-        self._pairs: dict[Path, Pairs] = {}
-        self._heads: dict[Path, Heads] = {}
+        self._scoring = Scoring(self._engine, self._local, self._memory)
 
     def abilities(self, model: Model) -> frozenset[Ability]:
-        """Return what the engine can do with any weights."""
-        return frozenset({"seeded", "verdicts", "continue_from_prefix", "score"})
+        """Return what can be done with a model's weights; with unknown ones, what with most."""
+        try:
+            kind = kind_of(folder_of(model.model))
+        except ModelNotFound:
+            kind = "text"  # the check before the first call says so
+        if kind == "embedding":
+            return frozenset({"seeded", "score", "embed"})
+        if kind != "text":
+            return frozenset({"seeded", "score"})
+        able: set[Ability] = {"seeded", "verdicts", "continue_from_prefix", "score"}
+        return frozenset(able | {"logprobs", "echo", "tokens", "continue_from_tokens", "hooks"})
 
     def batch_size(self, model: Model) -> int:
         """Return a number that no request reaches: the engine makes batches itself."""
@@ -55,7 +82,8 @@ class Torch:
 
         Raises:
             ModelNotFound: when a package or the folder of weights is missing.
-            ConfigError: for a setting that only a remote provider could honour.
+            ConfigError: for a setting that only a remote provider could honour, or a folder that
+                is no whole model.
         """
         missing = [name for name in _PACKAGES if find_spec(name) is None]
         if missing:
@@ -65,12 +93,18 @@ class Torch:
         for name in _UNUSED:
             if getattr(model, name):
                 raise ConfigError(f"{model.model!r} runs here: it has no use for {name!r}")
+        if model.protocol == "completion":
+            raise ConfigError(
+                f"{model.model!r} runs here: it is spoken to by its chat template, never by"
+                " 'protocol: completion'"
+            )
         folder = folder_of(model.model)
         if model.effort and not takes_effort(folder):
             raise ConfigError(
                 f"{model.model!r} has no use for 'effort': its chat template takes none"
             )
-        _check_params(model, folder)
+        check_folder(folder)
+        check_params(model, folder)
 
     def fingerprint(self, model: Model) -> str:
         """Return the digest of weights, configuration, tokenizer and chat template."""
@@ -88,7 +122,7 @@ class Torch:
             return [ModelError(str(error), billed=False) for _ in draws]
         if not draws:
             return []
-        return await self._engine(folder).submit(request, draws, print_)
+        return await self._engine(folder, request.model).submit(request, draws, print_)
 
     async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
         """Return how good each answer is, in [0, 1]; an empty one is the worst.
@@ -96,37 +130,37 @@ class Torch:
         A model that compares pairs (PairRM) plays each against each, in both orders: the score is
         the mean probability of being the better one. A reward head (for token or for sequence
         classification) gives the probability that the answer is right; that of a step scorer is
-        the score of the last line, or with `params: {steps: min}` or `mean` that of all lines. Any
-        other gives the mean probability of a token of the answer, as its reply to the question.
+        the score of the last line, or with `params: {steps: min}` or `mean` that of all lines.
+        Embeddings give the mean similarity to the other answers. A model that was trained to judge
+        gives the probability of the first of `params: {verdicts: [good, bad]}`; any other the mean
+        probability of a token of the answer, as its reply to the question.
 
         Raises:
             ModelError: when the question does not fit, or the weights cannot be loaded.
         """
+        folder, print_ = self._located(model)
+        return await self._scoring.scores(model, folder, print_, question, answers)
+
+    async def embed(self, model: Model, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector of length 1 for each text.
+
+        Raises:
+            ModelError: when the weights make no vectors, or cannot be loaded.
+        """
+        return await self._scoring.vectors(model, self._located(model)[0], texts)
+
+    def _located(self, model: Model) -> tuple[Path, str]:
         try:
-            folder, print_ = self._find(model.model)
+            return self._find(model.model)
         except (ConfigError, OSError) as error:
             raise ModelError(str(error), billed=False) from None
-        texts = tuple(dict.fromkeys(answer for answer in answers if answer))
-        if not texts:
-            return [0.0] * len(answers)
-        if compares_pairs(folder):
-            pairs = self._pairs.setdefault(folder, Pairs(folder))
-            scores = await asyncio.to_thread(pairs.scores, question, texts)
-        elif head_of(folder):
-            heads = self._heads.setdefault(folder, Heads(folder))
-            joined = str(model.params.get("steps", JOINED[0]))
-            scores = await asyncio.to_thread(heads.scores, question, texts, joined)
-        else:
-            one = model.model_copy(update={"max_tokens": 1})
-            request = Request(one, (Message("user", question),), verdicts=texts)
-            scores = await self._engine(folder).score(request, print_)
-        found = dict(zip(texts, scores, strict=True))
-        return [found.get(answer, 0.0) for answer in answers]
 
-    def _engine(self, folder: Path) -> Engine:
-        if folder not in self._engines:
-            self._engines[folder] = Engine(folder)
-        return self._engines[folder]
+    def _engine(self, folder: Path, model: Model) -> Engine:
+        dtype = str(model.params.get("dtype", ""))
+        if (folder, dtype) not in self._engines:
+            engine = Engine(folder, self._local, self._memory, dtype)
+            self._engines[folder, dtype] = engine
+        return self._engines[folder, dtype]
 
     def _find(self, name: str) -> tuple[Path, str]:
         """Look at the files once: what is loaded stays as it was."""
@@ -140,21 +174,7 @@ class Torch:
         engines = list(self._engines.values())
         self._engines.clear()
         self._known.clear()
-        self._pairs.clear()
-        self._heads.clear()
+        self._scoring.close()
         for engine in engines:
             # At the interpreter's end no further thread can be had to wait in; a step is short.
             engine.close()
-
-
-def _check_params(model: Model, folder: Path) -> None:
-    """Raise ConfigError for parameters other than how a step scorer joins its lines."""
-    known = ("steps",) if head_of(folder) == "steps" else ()
-    for name, value in model.params.items():
-        if name not in known:
-            raise ConfigError(f"{model.model!r} runs here: it has no use for 'params: {{{name}}}'")
-        if value not in JOINED:
-            raise ConfigError(
-                f"'steps' must be one of {', '.join(JOINED)}, got {value!r}"
-                f"{did_you_mean(str(value), JOINED)}"
-            )

@@ -1,242 +1,274 @@
-"""Rows that one transformer continues together, whatever their lengths and settings.
+"""Rows that one model continues together, whatever their prompts, lengths and settings.
 
-All rows share one time axis. A row's prompt is aligned to the right, so that every row's next
-token goes into the same new column of the key-value cache; columns before a row's start are
-masked. Rows can therefore join and leave at any step: those that stay, and those that come, are
-copied into one cache, again aligned to the right.
+The prompts lie apart, each once (`torch_attention.Shared`). What the rows write shares one axis of
+columns: every row's next token goes into the same new column, and columns before a row's start
+are masked. So rows join and leave at any step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from transformers.cache_utils import Cache, DynamicCache
 
-from archon.backends.torch_cache import SPARE, Columns, Part, gather
-from archon.backends.torch_sampling import Knobs, State, pick
+from archon.backends.torch_attention import Shared
+from archon.backends.torch_cache import SPARE, Segment, Store
+from archon.backends.torch_net import Net
+from archon.backends.torch_reading import shared_size
+from archon.backends.torch_sampling import Seat, State, pick, seated
 
-__all__ = ["Batch", "Prefill"]
+__all__ = ["Batch", "Prompt", "Shown"]
 
-_LOGITS = 2**25
-"""Most logits that are held at once when verdicts are scored."""
+ALIKE = 16
+"""Fewer tokens that all prompts have in common are not worth a product of their own."""
+
+Shown = tuple[float, list[tuple[int, float]]]
+"""The log-probability of a token, and the likeliest in its place with theirs."""
+
+
+@dataclass(eq=False, slots=True)
+class Prompt:
+    """A prompt that was read.
+
+    Attributes:
+        ids: its tokens.
+        path: keys and values of its tokens.
+        logits: after its last token, shape (vocabulary).
+    """
+
+    ids: tuple[int, ...]
+    path: list[Segment]
+    logits: Tensor
+
+    @property
+    def size(self) -> int:
+        """How many tokens it has."""
+        return len(self.ids)
 
 
 @dataclass(slots=True)
-class Prefill:
-    """Prompts the model has read: one row each."""
+class _Pending:
+    """What one step has to show of some rows, still on the device."""
 
-    layers: list[tuple[Tensor, Tensor]]
-    start: Tensor
-    logits: Tensor
+    rows: list[int]
+    own: Tensor
+    top: list[int]
+    values: Tensor
+    ids: Tensor
 
 
 class Batch:
     """Continues rows with one model.
 
     Args:
-        model: a transformers model for causal language modelling.
-        ends: tokens that end a reply.
-        context: the most tokens a row may have.
+        net: the model.
+        share: whether prompts that begin alike are looked at together there.
+
+    Attributes:
+        unread: whether tokens were drawn that the model has not read, since memory ran out.
     """
 
-    def __init__(self, model: Any, ends: Sequence[int], context: int) -> None:
-        self._model = model
-        self._device = next(model.parameters()).device
-        self._ends = torch.tensor(sorted(ends), device=self._device)
-        self._last = context - 1
-        self._layers: list[Columns] = []
+    def __init__(self, net: Net, *, share: bool = True) -> None:
+        self._net, self._together = net, share
+        self._ends = torch.tensor(sorted(net.ends), device=net.device, dtype=torch.long)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._store: Store | None = None
+        self._prompts = Store(self._net.form, 0, 0)
+        self._sizes: list[int] = []
+        self._ids: list[tuple[int, ...]] = []
+        self._groups: list[int] = []
+        self._seats: list[Seat] = []
         self._state: State | None = None
-        self.forwards = 0
+        self._shared: Shared | None = None
+        self._last: Tensor | None = None
+        self._pending: list[_Pending] = []
+        self._fresh = self.unread = False
 
     @property
     def rows(self) -> int:
         """How many rows there are, finished ones included."""
-        return 0 if self._state is None else len(self._state.start)
+        return len(self._groups)
 
     @property
-    def width(self) -> int:
-        """Columns of the cache in use."""
-        return self._layers[0].used if self._layers else 0
+    def prompt_width(self) -> int:
+        """Tokens of the longest prompt."""
+        return max(self._sizes, default=0)
 
     @torch.inference_mode()
-    def read(self, prompts: Sequence[Sequence[int]]) -> Prefill:
-        """Read prompts of similar length, one row each."""
-        width = max(map(len, prompts))
-        start = torch.tensor([width - len(p) for p in prompts], device=self._device)
-        ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts])
-        column = torch.arange(width, device=self._device)
-        cache = DynamicCache()
-        output = self._forward(
-            ids.to(self._device),
-            mask=column >= start.unsqueeze(1),
-            positions=(column - start.unsqueeze(1)).clamp_(min=0),
-            cache=cache,
-            logits_to_keep=1,
-        )
-        # Made without a configuration, the cache has plain layers only.
-        layers: Any = [(layer.keys, layer.values) for layer in cast("Any", cache.layers)]
-        return Prefill(layers, start, output[:, -1].float())
-
-    @torch.inference_mode()
-    def score(
-        self, read: Prefill, which: Sequence[int], texts: Sequence[Sequence[int]]
-    ) -> list[float]:
-        """Return the log-probability of each text as the whole reply to prompt `which[i]`."""
-        step = max(1, _LOGITS // (read.logits.shape[1] * (max(map(len, texts)) + 1)))
-        scores: list[float] = []
-        for at in range(0, len(texts), step):
-            scores += self._score(read, which[at : at + step], texts[at : at + step])
-        return scores
-
-    def _score(
-        self, read: Prefill, which: Sequence[int], texts: Sequence[Sequence[int]]
-    ) -> list[float]:
-        width = max(map(len, texts))
-        ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts])
-        ids = ids.to(self._device)
-        size = torch.tensor([len(text) for text in texts], device=self._device)
-        index = torch.tensor(which, device=self._device)
-        start, logits = read.start[index], read.logits[index].unsqueeze(1)
-        if width:
-            layers = gather([Part(read.layers, index, torch.zeros_like(start))], width)
-            used = layers[0].used
-            column = torch.arange(used + width, device=self._device)
-            output = self._forward(
-                ids,
-                mask=column >= start.unsqueeze(1),
-                positions=column[used:] - start.unsqueeze(1),
-                cache=Cache(layers=list(layers)),
-            )
-            logits = torch.cat([logits, output.float()], 1)
-        logs = logits.log_softmax(-1)
-        said = logs[:, :width].gather(2, ids.unsqueeze(2)).squeeze(2)
-        said = said.masked_fill(torch.arange(width, device=self._device) >= size.unsqueeze(1), 0)
-        last = logs[torch.arange(len(texts), device=self._device), size]
-        total: list[float] = (said.sum(1) + last[:, self._ends].logsumexp(1)).tolist()
-        return total
-
-    def _forward(
-        self, ids: Tensor, *, mask: Tensor, positions: Tensor, cache: Cache, **rest: Any
-    ) -> Tensor:
-        self.forwards += 1
-        output: Tensor = self._model(
-            input_ids=ids,
-            attention_mask=mask,
-            # Rows that are already at the end go on until the next sweep.
-            position_ids=positions.clamp(max=self._last),
-            past_key_values=cache,
-            use_cache=True,
-            **rest,
-        ).logits
-        return output
-
-    @torch.inference_mode()
-    def join(
-        self,
-        read: Prefill,
-        which: Sequence[int],
-        knobs: Sequence[Knobs],
-        limits: Sequence[int],
-        chance: Tensor,
-    ) -> None:
-        """Add rows: row i continues prompt `which[i]` for at most `limits[i]` tokens.
-
-        Args:
-            read: the prompts.
-            which: the prompt of each row.
-            knobs: settings of each row.
-            limits: most tokens of each row.
-            chance: uniform numbers of each row, one per token.
-        """
-        index = torch.tensor(which, device=self._device)
-        state = self._fresh(read, index, knobs, limits, chance)
-        parts = [Part(read.layers, index, state.start)]
-        states = [state]
-        if self._state is not None:
-            everything = torch.arange(self.rows, device=self._device)
-            mine = [layer.pair for layer in self._layers]
-            parts.insert(0, Part(mine, everything, self._state.start))
+    def join(self, prompts: Sequence[Prompt], which: Sequence[int], seats: Sequence[Seat]) -> None:
+        """Add rows: row i continues prompt `which[i]` as `seats[i]` says."""
+        assert not self.unread
+        old = self._store
+        used = 0 if old is None else old.used
+        store = Store(self._net.form, self.rows + len(seats), used + SPARE, used=used)
+        merged = self._with(prompts)
+        index = torch.tensor(which, device=self._net.device)
+        logits = torch.stack([prompt.logits for prompt in prompts])[index]
+        states = [seated(seats, logits, used)]
+        if old is not None and self._state is not None:
+            store.take(old, slice(None))
             states.insert(0, self._state)
-        self._rebuild(parts, states)
+        # Nothing was changed so far: if memory ran out, the rows that are here are as they were.
+        self._store, self._state, self._prompts = store, State.cat(states), merged
+        self._groups += [len(self._sizes) + place for place in which]
+        self._sizes += [prompt.size for prompt in prompts]
+        self._ids += [prompt.ids for prompt in prompts]
+        self._seats += seats
+        self._fresh = True
+        self._share()
 
-    def _fresh(
-        self,
-        read: Prefill,
-        index: Tensor,
-        knobs: Sequence[Knobs],
-        limits: Sequence[int],
-        chance: Tensor,
-    ) -> State:
-        device, rows = self._device, len(index)
-        none = torch.zeros(rows, dtype=torch.bool, device=device)
-
-        def column(name: str) -> Tensor:
-            return torch.tensor([getattr(knob, name) for knob in knobs], device=device)
-
-        return State(
-            start=read.start[index],
-            count=torch.zeros(rows, dtype=torch.long, device=device),
-            limit=torch.tensor(limits, device=device),
-            done=none,
-            ended=none.clone(),
-            temperature=column("temperature").float(),
-            top_k=column("top_k"),
-            top_p=column("top_p").float(),
-            min_p=column("min_p").float(),
-            # One more than the limit: what a finished row still draws goes into the last.
-            tokens=torch.zeros(rows, chance.shape[1] + 1, dtype=torch.long, device=device),
-            chance=functional.pad(chance, (0, 1)).to(device),
-            logits=read.logits[index],
-        )
+    def _with(self, prompts: Sequence[Prompt]) -> Store:
+        """Return a store of the prompts that are here and of new ones, aligned to the left."""
+        width = max(self.prompt_width, *(prompt.size for prompt in prompts))
+        here = len(self._sizes)
+        merged = Store(self._net.form, here + len(prompts), width, used=width)
+        if here:
+            merged.keys[:, :here, :, : self._prompts.used] = self._prompts.keys
+            merged.values[:, :here, :, : self._prompts.used] = self._prompts.values
+        for place, prompt in enumerate(prompts):
+            merged.put(here + place, prompt.size, prompt.path, prompt.size)
+        return merged
 
     @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:
         """Drop every row but these."""
         if not rows:
-            self._layers, self._state = [], None
+            self._clear()
             return
         assert self._state is not None
-        index = torch.tensor(rows, device=self._device)
+        assert self._store is not None
+        index = torch.tensor(rows, device=self._net.device)
         state = self._state.select(index)
-        mine = [layer.pair for layer in self._layers]
-        self._rebuild([Part(mine, index, state.start)], [state])
+        trim = int(state.start.min())
+        store = Store(
+            self._net.form, len(rows), self._store.used - trim + SPARE, used=self._store.used - trim
+        )
+        store.take(self._store, index, trim)
+        state.start = state.start - trim
+        self._state, self._store = state, store
+        self._groups = [self._groups[row] for row in rows]
+        self._seats = [self._seats[row] for row in rows]
+        if self._last is not None:
+            self._last = self._last[index]
+        self._forget_prompts()
+        self._share()
 
-    def _rebuild(self, parts: list[Part], states: list[State]) -> None:
-        width = max(part.width for part in parts)
-        for part, state in zip(parts, states, strict=True):
-            state.start = part.start - part.trim + width - part.width
-        self._layers = gather(parts, SPARE)
-        self._state = State.cat(states)
+    def _forget_prompts(self) -> None:
+        """Drop prompts without rows, once they are many: it copies all others."""
+        alive = sorted(set(self._groups))
+        if 2 * len(alive) > len(self._sizes):
+            return
+        width = max(self._sizes[group] for group in alive)
+        index = torch.tensor(alive, device=self._net.device)
+        kept = Store(self._net.form, len(alive), width, used=width)
+        kept.keys = self._prompts.keys[:, index, :, :width]
+        kept.values = self._prompts.values[:, index, :, :width]
+        place = {group: number for number, group in enumerate(alive)}
+        self._prompts, self._sizes = kept, [self._sizes[group] for group in alive]
+        self._ids = [self._ids[group] for group in alive]
+        self._groups = [place[group] for group in self._groups]
+
+    def _share(self) -> None:
+        """Prepare what every step needs, until rows join or leave."""
+        assert self._state is not None
+        prompts = self._prompts
+        self._shared = Shared(
+            prompts.keys, prompts.values, self._sizes, self._groups, self._state.start,
+            self._common(),
+        )  # fmt: skip
+        seats, device = self._seats, self._net.device
+        self._warm = any(seat.knobs.temperature > 0 or seat.first > 0 for seat in seats)
+        self._filtered = any(seat.knobs.filters for seat in seats)
+        self._forced = any(seat.forced for seat in seats)
+        banned = [(row, token) for row, seat in enumerate(seats) for token in seat.banned]
+        self._banned = torch.tensor(banned, device=device).T if banned else None
+        self._showing = [row for row, seat in enumerate(seats) if seat.top is not None]
+
+    def _common(self) -> int:
+        """Return with how many tokens the prompts of all rows begin alike, if that is worth it."""
+        alive = [self._ids[group] for group in set(self._groups)]
+        size = shared_size(alive) if self._together and len(alive) > 1 else 0
+        return size if size >= ALIKE else 0
 
     @torch.inference_mode()
     def step(self) -> bool:
         """Draw one token for each row and read it; False when every row has finished."""
-        state = self._state
-        assert state is not None
+        assert self._state is not None
+        if not self.unread:
+            self._draw(self._state)
+            # Looking at the device makes it wait: there it is done now and then only.
+            if self._net.device.type == "cpu" and bool(self._state.done.all()):
+                return False
+        self._feed(self._state)
+        return True
+
+    def _draw(self, state: State) -> None:
         place = state.count.unsqueeze(1)
-        token = pick(state.logits, state.chance.gather(1, place).squeeze(1), state)
-        state.tokens.scatter_(1, place, token.unsqueeze(1))
+        token = pick(
+            self._steered(state.logits),
+            state.chance.gather(1, place).squeeze(1),
+            state,
+            heat=torch.where(state.count == 0, state.first, state.temperature),
+            warm=self._warm,
+            filtered=self._filtered,
+        )
+        if self._forced:
+            forced = state.tokens.gather(1, place).squeeze(1)
+            token = torch.where(forced >= 0, forced, token)
+        if self._showing:
+            self._show(state.logits, token)
         live = ~state.done
+        # From here on nothing can run out of memory half-way.
+        state.tokens.scatter_(1, place, token.unsqueeze(1))
         state.count += live
         state.ended |= live & torch.isin(token, self._ends)
         state.done |= state.ended | (state.count >= state.limit)
-        if bool(state.done.all()):
-            return False
-        used = self.width
-        column = torch.arange(used + 1, device=self._device)
-        output = self._forward(
-            token.unsqueeze(1),
-            mask=column >= state.start.unsqueeze(1),
-            positions=used - state.start.unsqueeze(1),
-            cache=Cache(layers=list(self._layers)),
+        self._last, self._fresh = token, False
+
+    def _steered(self, logits: Tensor) -> Tensor:
+        """Return logits without the tokens that are not allowed."""
+        opening = (
+            [(row, seat.opening) for row, seat in enumerate(self._seats) if seat.opening]
+            if self._fresh
+            else []
         )
-        state.logits = output[:, -1].float()
-        return True
+        if self._banned is None and not opening:
+            return logits
+        logits = logits.clone()
+        if self._banned is not None:
+            logits[self._banned[0], self._banned[1]] = float("-inf")
+        assert self._state is not None
+        for row, allowed in opening:
+            if int(self._state.count[row]) == 0:
+                index = torch.tensor(allowed, device=logits.device)
+                kept = logits[row, index]
+                logits[row] = float("-inf")
+                logits[row, index] = kept
+        return logits
+
+    def _show(self, logits: Tensor, token: Tensor) -> None:
+        rows, top = self._showing, [self._seats[row].top or 0 for row in self._showing]
+        index = torch.tensor(rows, device=logits.device)
+        logs = logits[index].log_softmax(-1)
+        best = logs.topk(min(max(top), logs.shape[1]), -1)
+        own = logs.gather(1, token[index].unsqueeze(1)).squeeze(1)
+        self._pending.append(_Pending(rows, own, top, best.values, best.indices))
+
+    def _feed(self, state: State) -> None:
+        assert self._store is not None
+        assert self._shared is not None
+        assert self._last is not None
+        self.unread = True
+        positions = self._shared.size + (self._store.used - state.start)
+        logits = self._net.forward(
+            self._last.unsqueeze(1), positions.unsqueeze(1), self._store, self._shared
+        )
+        state.logits = logits[:, -1]
+        self.unread = False
 
     def finished(self) -> tuple[list[bool], list[bool], list[int]]:
         """Return for each row whether it is done, whether by an end token, and its length."""
@@ -249,3 +281,26 @@ class Batch:
         assert self._state is not None
         ids: list[int] = self._state.tokens[row, :count].tolist()
         return ids
+
+    def segment(self, row: int, count: int) -> Segment | None:
+        """Return keys and values of the first `count` tokens that a row wrote, if they are read."""
+        assert self._state is not None
+        assert self._store is not None
+        start = int(self._state.start[row])
+        if count < 1 or start + count > self._store.used:
+            return None
+        return self._store.segment(row, start, start + count)
+
+    def shown(self) -> list[dict[int, Shown]]:
+        """Return what the steps since the last call show, by row; rows must not have changed."""
+        steps = []
+        for step in self._pending:
+            values, ids, own = step.values.tolist(), step.ids.tolist(), step.own.tolist()
+            steps.append(
+                {
+                    row: (own[n], list(zip(ids[n], values[n], strict=True))[: step.top[n]])
+                    for n, row in enumerate(step.rows)
+                }
+            )
+        self._pending = []
+        return steps

@@ -1,95 +1,161 @@
-"""Key-value caches whose rows can be chosen, moved and put together."""
+"""Keys and values of tokens that were read: rows under each other, and pieces cut from them.
+
+All layers lie in one tensor of shape (layers, rows, heads, columns, size), so that choosing,
+moving and copying rows is one operation and not one for each layer.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.nn import functional
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
-__all__ = ["SPARE", "Columns", "Part", "gather", "supported"]
+__all__ = ["SPARE", "Form", "Segment", "Store", "form_of"]
 
 SPARE = 64
-"""Columns that are added to the cache when it is full."""
+"""Columns that are added to a store when it is full."""
 
 
-class Columns(DynamicLayer):  # type: ignore[misc]
-    """One layer's keys and values in a buffer with room, so that a step copies nothing."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the keys and values of one token of a model look like."""
 
-    def __init__(self, keys: Tensor, values: Tensor, used: int) -> None:
+    layers: int
+    heads: int
+    key_size: int
+    value_size: int
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def token_bytes(self) -> int:
+        """Memory that one token takes."""
+        size = self.key_size + self.value_size
+        return self.layers * self.heads * size * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Keys and values of consecutive tokens: tensors (layers, heads, tokens, size)."""
+
+    keys: Tensor
+    values: Tensor
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are."""
+        return int(self.keys.shape[2])
+
+    @property
+    def bytes(self) -> int:
+        """Memory that they take."""
+        return self.keys.nbytes + self.values.nbytes
+
+    def part(self, begin: int, end: int) -> Segment:
+        """Return some of the tokens, as a view."""
+        return Segment(self.keys[:, :, begin:end], self.values[:, :, begin:end])
+
+    def copy(self) -> Segment:
+        """Return a copy that holds no other tokens in memory."""
+        return Segment(self.keys.clone(), self.values.clone())
+
+
+class Store:
+    """Keys and values of rows that share one axis of columns, with room for more.
+
+    A forward pass writes new columns behind those in use; they count only when it has come to its
+    end (`Net.forward`), so that a pass that failed can be made again.
+    """
+
+    def __init__(self, form: Form, rows: int, columns: int, *, used: int = 0) -> None:
+        shape = (form.layers, rows, form.heads, columns)
+        # Zeros, not whatever was there: a masked NaN would still spoil the row.
+        self.keys = torch.zeros(*shape, form.key_size, dtype=form.dtype, device=form.device)
+        self.values = torch.zeros(*shape, form.value_size, dtype=form.dtype, device=form.device)
+        self.used = used
+        self.cache = Cache(layers=[_Layer(self, number) for number in range(form.layers)])
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.keys.shape[1])
+
+    def reserve(self, more: int) -> None:
+        """Make room for more columns."""
+        lacking = self.used + more - self.keys.shape[3]
+        if lacking > 0:
+            self.keys = _wider(self.keys, lacking + SPARE)
+            self.values = _wider(self.values, lacking + SPARE)
+
+    def put(self, row: int, end: int, path: Sequence[Segment], tokens: int) -> None:
+        """Copy the first `tokens` tokens of a path into a row, so that they end before `end`."""
+        column = end - tokens
+        for segment in path:
+            count = min(segment.size, end - column)
+            if count <= 0:
+                break
+            self.keys[:, row, :, column : column + count] = segment.keys[:, :, :count]
+            self.values[:, row, :, column : column + count] = segment.values[:, :, :count]
+            column += count
+
+    def segment(self, row: int, begin: int, end: int) -> Segment:
+        """Return a copy of some columns of a row."""
+        return Segment(self.keys[:, row, :, begin:end], self.values[:, row, :, begin:end]).copy()
+
+    def take(self, other: Store, index: Tensor | slice, trim: int = 0) -> None:
+        """Fill the first rows with rows of another store, from column `trim` on."""
+        span = slice(self.used - (other.used - trim), self.used)
+        keys = other.keys[:, index, :, trim : other.used]
+        self.keys[:, : keys.shape[1], :, span] = keys
+        self.values[:, : keys.shape[1], :, span] = other.values[:, index, :, trim : other.used]
+
+
+class _Layer(DynamicLayer):  # type: ignore[misc]
+    """One layer of a store, as transformers' models know it."""
+
+    def __init__(self, store: Store, number: int) -> None:
         super().__init__()
-        self._keys, self._values, self.used = keys, values, used
-        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
-        self.keys, self.values = keys[:, :, :used], values[:, :, :used]
+        self._store, self._number = store, number
+        self.is_initialized = True
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         """Put new columns behind those in use and return all."""
-        end = self.used + key_states.shape[-2]
-        if end > self._keys.shape[-2]:
-            room = end - self._keys.shape[-2] + SPARE
-            self._keys = functional.pad(self._keys, (0, 0, 0, room))
-            self._values = functional.pad(self._values, (0, 0, 0, room))
-        self._keys[:, :, self.used : end] = key_states
-        self._values[:, :, self.used : end] = value_states
-        self.used = end
-        self.keys, self.values = self._keys[:, :, :end], self._values[:, :, :end]
-        return self.keys, self.values
-
-    @property
-    def pair(self) -> tuple[Tensor, Tensor]:
-        """Keys and values of the columns in use."""
-        return self._keys[:, :, : self.used], self._values[:, :, : self.used]
+        store, number = self._store, self._number
+        end = store.used + key_states.shape[-2]
+        keys, values = store.keys[number], store.values[number]
+        keys[:, :, store.used : end] = key_states
+        values[:, :, store.used : end] = value_states
+        return keys[:, :, :end], values[:, :, :end]
 
     def get_seq_length(self) -> int:
         """Return how many columns are in use."""
-        return self.used
+        return self._store.used
 
 
-@dataclass(slots=True)
-class Part:
-    """Some rows of some cache, to be copied into a new one."""
-
-    layers: list[tuple[Tensor, Tensor]]
-    index: Tensor
-    start: Tensor
-
-    @property
-    def trim(self) -> int:
-        """Leading columns that none of the rows uses."""
-        return int(self.start.min())
-
-    @property
-    def width(self) -> int:
-        """Columns that are copied."""
-        return int(self.layers[0][0].shape[2]) - self.trim
-
-
-def supported(config: Any) -> bool:
-    """Whether every layer of a model keeps plain keys and values, as `Batch` needs."""
+def form_of(model: Any) -> Form | None:
+    """Return what a model keeps for each token, or None if it is not the same in every layer."""
     plain = (DynamicLayer, DynamicSlidingWindowLayer)
-    return all(type(layer) in plain for layer in DynamicCache(config=config).layers)
+    if any(type(layer) not in plain for layer in DynamicCache(config=model.config).layers):
+        return None
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        ids = torch.zeros(1, 1, dtype=torch.long, device=device)
+        layers: Any = model(input_ids=ids, use_cache=True).past_key_values.layers
+    sides = [(layer.keys, layer.values) for layer in layers]
+    shapes = {(k.shape[1], k.shape[3], v.shape[1], v.shape[3], k.dtype) for k, v in sides}
+    if len(shapes) != 1:
+        return None
+    [(heads, key_size, value_heads, value_size, dtype)] = shapes
+    if heads != value_heads:
+        return None
+    return Form(len(sides), heads, key_size, value_size, dtype, device)
 
 
-def gather(parts: list[Part], room: int) -> list[Columns]:
-    """Copy rows of caches below each other, aligned to the right, with room for more columns."""
-    width, rows = max(p.width for p in parts), sum(len(p.index) for p in parts)
-    layers = []
-    for number in range(len(parts[0].layers)):
-        pair = []
-        for side in (0, 1):
-            sample = parts[0].layers[number][side]
-            # Zeros, not whatever was there: a masked NaN would still spoil the row.
-            buffer = sample.new_zeros(rows, sample.shape[1], width + room, sample.shape[3])
-            at = 0
-            for part in parts:
-                source = part.layers[number][side][:, :, part.trim :]
-                end = at + len(part.index)
-                buffer[at:end, :, width - part.width : width] = source[part.index]
-                at = end
-            pair.append(buffer)
-        layers.append(Columns(pair[0], pair[1], width))
-    return layers
+def _wider(tensor: Tensor, more: int) -> Tensor:
+    return torch.nn.functional.pad(tensor, (0, 0, 0, more))

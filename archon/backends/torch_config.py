@@ -9,10 +9,22 @@ from typing import Any, Literal
 from archon.errors import ConfigError
 from archon.model import Price
 
-__all__ = ["HeadKind", "compares_pairs", "head_of", "nominal_price", "takes_effort"]
+__all__ = [
+    "HeadKind",
+    "Kind",
+    "compares_pairs",
+    "embeds",
+    "head_of",
+    "kind_of",
+    "nominal_price",
+    "stored_dtype",
+    "takes_effort",
+]
 
 HeadKind = Literal["", "steps", "outcome"]
 """What a model has instead of words: a score for every line, or one for the whole answer."""
+Kind = Literal["text", "steps", "outcome", "pairs", "embedding"]
+"""What weights are for: to write text, or to score it in one of four ways."""
 
 _HEADS: tuple[tuple[str, HeadKind], ...] = (
     ("ForTokenClassification", "steps"),
@@ -25,6 +37,20 @@ def compares_pairs(folder: Path) -> bool:
     """Return whether the weights of a folder compare two texts, as PairRM's do."""
     marks = {"source_prefix_id", "cand1_prefix_id", "cand2_prefix_id"}
     return marks <= _config(folder).keys()
+
+
+def embeds(folder: Path) -> bool:
+    """Return whether the weights of a folder make vectors of texts, as sentence-transformers'."""
+    return any((folder / name).is_file() for name in ("modules.json", "1_Pooling/config.json"))
+
+
+def kind_of(folder: Path) -> Kind:
+    """Return what the weights of a folder are for."""
+    if compares_pairs(folder):
+        return "pairs"
+    if embeds(folder):
+        return "embedding"
+    return head_of(folder) or "text"
 
 
 def head_of(folder: Path) -> HeadKind:
@@ -43,6 +69,13 @@ def takes_effort(folder: Path) -> bool:
     if template.is_file():
         return "reasoning_effort" in template.read_text(encoding="utf-8")
     return "reasoning_effort" in str(_read(folder / "tokenizer_config.json").get("chat_template"))
+
+
+def stored_dtype(folder: Path) -> str | None:
+    """Return the precision in which the weights of a folder are stored, if it says so."""
+    config = _config(folder)
+    name = config.get("dtype") or config.get("torch_dtype")
+    return str(name).removeprefix("torch.") if name else None
 
 
 def nominal_price(folder: Path) -> Price | None:

@@ -21,6 +21,7 @@ __all__ = [
     "folder_of",
     "local_models",
     "local_price",
+    "weights_of",
 ]
 
 LOADING = threading.Lock()
@@ -96,10 +97,22 @@ def flops_per_token(name: str) -> float | None:
     Attention over the prompt is left out: at the lengths in use it adds a few percent.
     """
     try:
-        files = sorted(folder_of(name).glob("*.safetensors"))
-        return 2.0 * sum(_weights(file) for file in files) if files else None
+        folder = folder_of(name)
+        there = any(folder.glob("*.safetensors"))
+        return 2.0 * weights_of(folder) if there else None
     except (ModelNotFound, OSError, ValueError):
         return None
+
+
+def weights_of(folder: Path) -> int:
+    """Return how many numbers the weights of a folder are.
+
+    Of old files, which do not say it, half as many as they have bytes.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if files:
+        return sum(_weights(file) for file in files)
+    return sum(file.stat().st_size for file in folder.glob("*.bin")) // 2
 
 
 def local_price(model: Model) -> Price:

@@ -4,27 +4,33 @@ A step scorer (Lightman et al. 2023, "Let's Verify Step by Step", section 2.6) i
 classification: the score of a line is read where the line ends, at its line break, or for the last
 line at the end of the reply. An outcome scorer (Cobbe et al. 2021, "Training Verifiers to Solve
 Math Word Problems", section 4.2) is a model for sequence classification: one score, at the end.
+Without a chat template it reads question and answer as a pair, as encoders do.
 
 A head has one label, whose logit becomes a probability, or two, of which the second is `right`.
+What that probability says depends on the training: of heads that learnt right and wrong, it is the
+chance of being right; of those that learnt from preferences (Bradley-Terry), the chance of being
+preferred to an answer of reward 0, of which only the order means something. Neither is calibrated
+here.
 """
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archon.backends.torch_config import head_of
-from archon.backends.torch_files import LOADING
+from archon.backends.torch_scorers import Place, Row, Scorer, padded
 from archon.backends.torch_text import Speech
 from archon.errors import ModelError
 from archon.types import Message
 
-__all__ = ["JOINED", "Heads", "line_ends"]
+if TYPE_CHECKING:
+    import torch
 
-BATCH_TOKENS = 2**14
-"""Tokens, padding included, that are read together."""
+__all__ = ["JOINED", "Heads", "joined_score", "line_ends"]
 
 JOINED = ("last", "min", "mean")
 """How the scores of lines become one. The first is the default: where a line is marked right only
@@ -32,29 +38,30 @@ if all before it are, the last score speaks for the whole (Snell et al. 2024, "S
 Compute Optimally", section 5.1); `min` is the weakest line, as in Lightman et al."""
 
 
-class Heads:
-    """Scores answers with the weights of a folder, which are read on first use."""
+class Heads(Scorer[list[float]]):
+    """Scores answers by a reward head.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
+    Args:
+        folder: of the weights.
+        place: how models run here.
+        joined: one of `JOINED`; of no effect on an outcome scorer.
+    """
+
+    def __init__(self, folder: Path, place: Place | None = None, joined: str = JOINED[0]) -> None:
+        super().__init__(folder, place)
         self._steps = head_of(folder) == "steps"
-        self._net: Any = None
+        self._joined = joined
         self._speech: Speech
         self._context = 0
 
-    def scores(self, question: str, answers: Sequence[str], joined: str = "last") -> list[float]:
-        """Return the score of each answer, in [0, 1].
-
-        Args:
-            question: what was asked.
-            answers: none of them empty.
-            joined: one of `JOINED`; of no effect on an outcome scorer.
+    async def scores(self, question: str, answers: Sequence[str]) -> list[float]:
+        """Return the probability that each answer is right, in [0, 1].
 
         Raises:
             ModelError: when the weights cannot be loaded, or question and answer do not fit.
         """
-        return [_join(lines, joined) for lines in self.lines(question, answers)]
+        lines = await asyncio.wrap_future(self._asked(question, answers))
+        return [joined_score(one, self._joined) for one in lines]
 
     def lines(self, question: str, answers: Sequence[str]) -> list[list[float]]:
         """Return the scores of the lines of each answer; of an outcome scorer one each.
@@ -64,24 +71,17 @@ class Heads:
         Raises:
             ModelError: when the weights cannot be loaded, or question and answer do not fit.
         """
-        with self._lock:
-            if self._net is None:
-                with LOADING:
-                    self._load()
-            rows = [self._row(question, answer) for answer in answers]
-            found: list[list[float]] = [[] for _ in rows]
-            order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
-            group: list[int] = []
-            for place in order:
-                if group and len(rows[place][0]) * (len(group) + 1) > BATCH_TOKENS:
-                    self._score(group, rows, found)
-                    group = []
-                group.append(place)
-            self._score(group, rows, found)
-        return found
+        return self._asked(question, answers).result()
 
-    def _load(self) -> None:
-        import torch
+    def _asked(self, question: str, answers: Sequence[str]) -> Future[list[list[float]]]:
+        return self.submit(lambda: [self._row(question, answer) for answer in answers])
+
+    def load(self, device: torch.device, dtype: torch.dtype) -> Any:
+        """Load the model with its head.
+
+        Raises:
+            ModelError: for a head with more labels than two.
+        """
         from transformers import (
             AutoModelForSequenceClassification,
             AutoModelForTokenClassification,
@@ -92,53 +92,62 @@ class Heads:
         kind: Any = (
             AutoModelForTokenClassification if self._steps else AutoModelForSequenceClassification
         )
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            net = kind.from_pretrained(self._folder, local_files_only=True, dtype=torch.float32)
-            if net.config.num_labels not in (1, 2):
-                raise ModelError(f"its head has {net.config.num_labels} labels, not one or two")
-            self._speech = Speech(self._folder)
-        except Exception as error:
-            # Whatever the files do to the libraries, the caller hears which folder it was.
-            raise ModelError(f"cannot load {self._folder}: {error}", billed=False) from error
+        net = kind.from_pretrained(self._folder, local_files_only=True, dtype=dtype)
+        if net.config.num_labels not in (1, 2):
+            raise ModelError(f"its head has {net.config.num_labels} labels, not one or two")
+        self._speech = Speech(self._folder)
         limit = getattr(net.config, "max_position_embeddings", 0)
         self._context = int(limit or self._speech.longest)
-        self._net = net.to(device).eval()
+        if not self._speech.chats:
+            # Some encoders number their positions from 2 on; their tokenizers know.
+            self._context = min(self._context, self._speech.longest)
+        return net.to(device).eval()
 
-    def _row(self, question: str, answer: str) -> tuple[list[int], list[int]]:
+    def _row(self, question: str, answer: str) -> Row:
         """Return the tokens of question and answer, and the places at which scores are read."""
-        prompt = self._speech.prompt([Message("user", question)])
-        said, ends = line_ends(self._speech, answer)
-        if len(prompt) + len(said) > self._context:
+        if self._speech.chats:
+            prompt = self._speech.prompt([Message("user", question)])
+            said, ends = line_ends(self._speech, answer)
+            places = tuple(len(prompt) + end for end in ends)
+            row = Row([*prompt, *said], places if self._steps else places[-1:])
+        else:
+            ids, types = self._speech.pair(question, answer)
+            row = Row(ids, (len(ids) - 1,), tuple(types))
+        if len(row.ids) > self._context:
             raise ModelError(
-                f"question and answer have {len(prompt) + len(said)} tokens, more than the context"
+                f"question and answer have {len(row.ids)} tokens, more than the context"
                 f" of {self._context} tokens",
                 billed=False,
             )
-        places = [len(prompt) + end for end in ends]
-        return [*prompt, *said], places if self._steps else places[-1:]
+        return row
 
-    def _score(
-        self,
-        group: Sequence[int],
-        rows: Sequence[tuple[list[int], list[int]]],
-        found: list[list[float]],
-    ) -> None:
+    def read(self, rows: Sequence[Row]) -> list[list[float]]:
+        """Return the probabilities at the places of each row."""
         import torch
 
-        width = max(len(rows[place][0]) for place in group)
-        # Padding is on the right, behind causal attention: nothing that is read can see it.
-        ids = torch.tensor([[*rows[i][0], *[0] * (width - len(rows[i][0]))] for i in group])
-        sizes = torch.tensor([len(rows[i][0]) for i in group])
-        mask = (torch.arange(width) < sizes[:, None]).long()
+        given = padded(rows, self._speech.pad, self._net.device)
         with torch.inference_mode():
-            states = self._net.base_model(
-                input_ids=ids.to(self._net.device), attention_mask=mask.to(self._net.device)
-            ).last_hidden_state
-            logits = self._net.score(states).float()
-            chances = logits.sigmoid() if logits.shape[-1] == 1 else logits.softmax(-1)
-        for number, place in enumerate(group):
-            found[place] = [float(chances[number, at, -1]) for at in rows[place][1]]
+            chances = _chances(self._logits(given))
+        # Encoders read their one score off the whole text.
+        whole = chances.shape[1] == 1
+        return [
+            [float(chances[number, 0 if whole else at, -1]) for at in row.places]
+            for number, row in enumerate(rows)
+        ]
+
+    def _logits(self, given: dict[str, Any]) -> Any:
+        """Return logits of shape (rows, columns, labels), or (rows, 1, labels) of encoders."""
+        if self._steps:
+            return self._net(**given).logits
+        if not hasattr(self._net, "score"):
+            return self._net(**given).logits.unsqueeze(1)
+        # Decoders look for the last token by its padding; we know where it is.
+        return self._net.score(self._net.base_model(**given).last_hidden_state)
+
+
+def _chances(logits: Any) -> Any:
+    logits = logits.float()
+    return logits.sigmoid() if logits.shape[-1] == 1 else logits.softmax(-1)
 
 
 def line_ends(speech: Speech, answer: str) -> tuple[list[int], list[int]]:
@@ -158,7 +167,12 @@ def line_ends(speech: Speech, answer: str) -> tuple[list[int], list[int]]:
     return ids, [end for end in ends if end < len(ids) - 1] + [len(ids) - 1]
 
 
-def _join(lines: Sequence[float], joined: str) -> float:
+def joined_score(lines: Sequence[float], joined: str) -> float:
+    """Return the one score of an answer whose lines have these scores.
+
+    >>> joined_score([0.9, 0.5, 1.0], "min"), joined_score([0.9, 0.5, 1.0], "last")
+    (0.5, 1.0)
+    """
     if joined == "mean":
         return sum(lines) / len(lines)
     return min(lines) if joined == "min" else lines[-1]

@@ -7,35 +7,31 @@ section 3; lengths as its authors give them.
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archon.backends.torch_files import LOADING
+from archon.backends.torch_scorers import Row, Scorer, padded
 from archon.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Pairs"]
 
 QUESTION_TOKENS = 1224
 TOTAL_TOKENS = 2048
-BATCH_TOKENS = 2**15
-"""Tokens of pairs that are read together."""
 
 _MARKS = ("<|source|>", "<|candidate1|>", "<|candidate2|>")
 _ENCODER, _HEAD = "pretrained_model.", "head_layer."
 
 
-class Pairs:
+class Pairs(Scorer[float]):
     """Compares answers with the weights of a folder, which are read on first use."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._net: Any = None
-
-    def scores(self, question: str, answers: Sequence[str]) -> list[float]:
+    async def scores(self, question: str, answers: Sequence[str]) -> list[float]:
         """Return for each of several different answers how often it is the better one.
 
         Args:
@@ -51,43 +47,36 @@ class Pairs:
         """
         if len(answers) == 1:
             return [1.0]
-        with self._lock:
-            if self._net is None:
-                with LOADING:
-                    self._net = self._load()
-            wins = self._compare(question, answers)
-        others = 2 * (len(answers) - 1)
-        return [share / others for share in wins]
-
-    def _load(self) -> Any:
-        try:
-            return _Net(self._folder)
-        except Exception as error:
-            # Whatever the files do to the libraries, the caller hears which folder it was.
-            raise ModelError(f"cannot load {self._folder}: {error}", billed=False) from error
-
-    def _compare(self, question: str, answers: Sequence[str]) -> list[float]:
-        """Return for each answer the sum of its probabilities over all pairs and orders."""
-        net = self._net
-        source = net.ids(_MARKS[0] + question, QUESTION_TOKENS)
-        room = (TOTAL_TOKENS - len(source)) // 2
-        first, second = ([net.ids(mark + a, room) for a in answers] for mark in _MARKS[1:])
         orders = list(permutations(range(len(answers)), 2))
-        step = max(1, BATCH_TOKENS // TOTAL_TOKENS)
+
+        def make() -> list[Row]:
+            net = self._net
+            source = net.ids(_MARKS[0] + question, QUESTION_TOKENS)
+            room = (TOTAL_TOKENS - len(source)) // 2
+            first, second = ([net.ids(mark + a, room) for a in answers] for mark in _MARKS[1:])
+            return [Row([*source, *first[i], *second[j]]) for i, j in orders]
+
+        chances = await asyncio.wrap_future(self.submit(make))
         wins = [0.0] * len(answers)
-        for at in range(0, len(orders), step):
-            some = orders[at : at + step]
-            chances = net.better([[*source, *first[i], *second[j]] for i, j in some])
-            for (i, j), chance in zip(some, chances, strict=True):
-                wins[i] += chance
-                wins[j] += 1 - chance
-        return wins
+        for (i, j), chance in zip(orders, chances, strict=True):
+            wins[i] += chance
+            wins[j] += 1 - chance
+        return [share / (2 * (len(answers) - 1)) for share in wins]
+
+    def load(self, device: torch.device, dtype: torch.dtype) -> Any:
+        """Load encoder, head and tokenizer."""
+        return _Net(self._folder, device, dtype)
+
+    def read(self, rows: Sequence[Row]) -> list[float]:
+        """Return for each row the probability that its first answer is the better one."""
+        found: list[float] = self._net.better(rows)
+        return found
 
 
 class _Net:
     """The encoder, the head, and the tokenizer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         import torch
         from safetensors.torch import load_file
         from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -114,9 +103,8 @@ class _Net:
             {f"{our}.{part}": weights[f"{_HEAD}{their}.{part}"]
              for our, their in places.items() for part in ("weight", "bias")}
         )  # fmt: skip
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._encoder.float().to(device).eval()
-        self._head.float().to(device).eval()
+        self._encoder.to(device, dtype).eval()
+        self._head.to(device, dtype).eval()
         self._device = device
 
     def ids(self, text: str, most: int) -> list[int]:
@@ -128,22 +116,19 @@ class _Net:
         ids: list[int] = self._tokenizer.encode(mark + rest, max_length=most, truncation=True)
         return ids
 
-    def better(self, rows: Sequence[Sequence[int]]) -> list[float]:
+    def better(self, rows: Sequence[Row]) -> list[float]:
         """Return for each row the probability that its first answer is the better one."""
         import torch
 
-        width = max(map(len, rows))
-        pad = self._tokenizer.pad_token_id or 0
-        ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows])
-        mask = torch.arange(width) < torch.tensor([[len(row)] for row in rows])
-        ids, mask = ids.to(self._device), mask.to(self._device)
+        given = padded(rows, self._tokenizer.pad_token_id or 0, self._device)
+        ids = given["input_ids"]
         with torch.inference_mode():
-            states = self._encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+            states = self._encoder(**given).last_hidden_state
             source, first, second = (
                 states[torch.arange(len(rows)), (ids == mark).int().argmax(1)]
                 for mark in self._marks
             )
             left = self._head(torch.cat([source, first], -1))
             right = self._head(torch.cat([source, second], -1))
-            chances: list[float] = torch.sigmoid((left - right).mean(-1)).tolist()
+            chances: list[float] = torch.sigmoid((left - right).float().mean(-1)).tolist()
         return chances

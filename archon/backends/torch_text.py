@@ -6,6 +6,7 @@ import re
 import secrets
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Speech:
         specials = {token.content for token in added if token.special}
         self._specials = sorted(specials | set(self._tokenizer.all_special_tokens), key=len)[::-1]
         self._find = re.compile("|".join(map(re.escape, self._specials)) or "(?!)")
+        self._written: list[tuple[str, int]] | None = None
 
     @property
     def end(self) -> int | None:
@@ -45,9 +47,32 @@ class Speech:
         return end
 
     @property
+    def size(self) -> int:
+        """How many tokens there are."""
+        return len(self._tokenizer)
+
+    @property
     def longest(self) -> int:
         """The most tokens the tokenizer says the model takes."""
         return int(min(self._tokenizer.model_max_length, 10**9))
+
+    @property
+    def chats(self) -> bool:
+        """Whether there is a chat template."""
+        return bool(self._tokenizer.chat_template)
+
+    @property
+    def pad(self) -> int:
+        """The token that fills up what is shorter than others."""
+        return int(self._tokenizer.pad_token_id or 0)
+
+    def pair(self, first: str, second: str) -> tuple[list[int], list[int]]:
+        """Return the tokens of two texts as one, and to which of them each belongs.
+
+        The second list is empty where the model is not told.
+        """
+        encoded = self._tokenizer(first, second, split_special_tokens=True, verbose=False)
+        return encoded["input_ids"], encoded.get("token_type_ids") or []
 
     def thinking_ends(self, effort: str | None) -> int | None:
         """Return the token at which a reply under this effort turns from thinking to answer.
@@ -83,7 +108,9 @@ class Speech:
             ModelError: fatal, when the model has no chat template or its template refuses.
         """
         if not self._tokenizer.chat_template:
-            raise ModelError("this model has no chat template: it cannot answer messages")
+            raise ModelError(
+                "this model has no chat template: it cannot answer messages", billed=False
+            )
         mark = secrets.token_hex(8)
         held: list[str] = []
         chat = [{"role": m.role, "content": self._hold(m.content, mark, held)} for m in messages]
@@ -127,12 +154,13 @@ class Speech:
             if place % 2:
                 yield self.plain(held[int(piece)])
             elif piece:
-                yield self._tokenizer.encode(piece, add_special_tokens=False)
+                # What is too long is refused by the engine; transformers would warn besides.
+                yield self._tokenizer.encode(piece, add_special_tokens=False, verbose=False)
 
     def plain(self, text: str) -> list[int]:
         """Return the tokens of a text in which nothing is a control token."""
         ids: list[int] = self._tokenizer.encode(
-            text, add_special_tokens=False, split_special_tokens=True
+            text, add_special_tokens=False, split_special_tokens=True, verbose=False
         )
         return ids
 
@@ -157,15 +185,53 @@ class Speech:
         tail = self._decode(ids[-size:])
         return any(word in tail for word in stop)
 
-    def cut(self, ids: Sequence[int], stop: Sequence[str]) -> tuple[str, int] | None:
-        """Return the text before the first stop string and how many tokens that took, if any."""
+    def cut(
+        self, ids: Sequence[int], stop: Sequence[str], after: int = 0
+    ) -> tuple[int, int, str] | None:
+        """Look for the first stop string in the text of tokens.
+
+        Args:
+            ids: the tokens.
+            stop: what is looked for.
+            after: characters at the beginning that are no part of it.
+
+        Returns:
+            The characters from there to the end of the text, the tokens that it took to say it,
+            and which it is; None if there is none.
+        """
         text = self._decode(ids)
-        places = [text.find(word) for word in stop if word in text]
-        if not places:
+        found = [(place, word) for word in stop if (place := text.find(word, after)) >= 0]
+        if not found:
             return None
 
         def complete(size: int) -> bool:
             part = self._decode(ids[:size])
-            return any(word in part for word in stop)
+            return any(part.find(word, after) >= 0 for word in stop)
 
-        return text[: min(places)], bisect_left(range(len(ids)), True, key=complete)
+        place, word = min(found)
+        return len(text) - place, bisect_left(range(len(ids)), True, key=complete), word
+
+    def piece(self, token: int) -> str:
+        """Return the text of one token, control tokens included."""
+        text: str = self._tokenizer.decode([token], skip_special_tokens=False)
+        return text
+
+    def named(self, text: str) -> list[int]:
+        """Return the tokens of a text that a program wrote: it may name a control token."""
+        vocabulary: dict[str, int] = self._tokenizer.get_added_vocab()
+        return [vocabulary[text]] if text in vocabulary else self.plain(text)
+
+    def beginning_with(self, token: int) -> list[int]:
+        """Return the tokens whose text begins with that of a token, itself among them."""
+        if self._written is None:
+            size = len(self._tokenizer)
+            special = set(self._tokenizer.get_added_vocab().values())
+            words = self._tokenizer.convert_ids_to_tokens(range(size))
+            pairs = [(w, i) for i, w in enumerate(words) if w and i not in special]
+            self._written = sorted(pairs)
+        start: str = self._tokenizer.convert_ids_to_tokens(token)
+        first = bisect_left(self._written, (start, -1))
+        found = takewhile(
+            lambda pair: pair[0].startswith(start), islice(self._written, first, None)
+        )
+        return sorted(i for _, i in found)

@@ -160,7 +160,8 @@ class Context:
         Args:
             model: who is asked.
             messages: chat messages, or the text of one user turn.
-            **wanted: `prefix`, `schema`, `verdicts`, `role` of `archon.model.Request`.
+            **wanted: fields of `archon.model.Request`, such as `prefix`, `schema`, `verdicts`,
+                `logprobs`, `hooks`.
 
         Raises:
             ModelError: when the call failed for good.
@@ -210,6 +211,14 @@ class Context:
             ModelError: when they cannot be scored.
         """
         return await self.run_.gateway.score(model, question, answers)
+
+    async def embed(self, model: Model, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector of length 1 for each text, from an embedding model; it is no call.
+
+        Raises:
+            ModelError: when they cannot be read.
+        """
+        return await self.run_.gateway.embed(model, texts)
 
     async def each(
         self,

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["layers", "models"]
 
+_NONE = "no local models; `hf download NAME` fetches one\n"
+_FOR = {
+    "text": "text",
+    "steps": "scores of lines",
+    "outcome": "scores",
+    "pairs": "comparing",
+    "embedding": "embeddings",
+}
+"""What weights of each kind are for."""
+
 
 def layers(
     name: Annotated[
@@ -94,8 +104,17 @@ def _shown(value: Json) -> str:
     return text or "empty"
 
 
-def models(as_json: common.AsJson = False) -> None:
+def models(
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="Local models alone: sizes, problems, what fits in memory."),
+    ] = False,
+    as_json: common.AsJson = False,
+) -> None:
     """List backends, local models, and which providers have a key in the environment."""
+    if local:
+        _on_disk(as_json)
+        return
     from archon.backends import BACKENDS
 
     data: dict[str, Json] = {
@@ -107,13 +126,13 @@ def models(as_json: common.AsJson = False) -> None:
         common.print_json(data)
         return
     out = common.console()
-    local = common.table("local model", "where", left=2)
+    found = common.table("local model", "where", left=2)
     for entry in data["local"]:
-        local.add_row(entry["name"], entry["path"])
+        found.add_row(entry["name"], entry["path"])
     if data["local"]:
-        out.print(local)
+        out.print(found)
     else:
-        typer.echo("no local models; `hf download NAME` fetches one\n")
+        typer.echo(_NONE)
     table = common.table("provider", "key", "variable", left=3)
     for provider in sorted(data["providers"], key=lambda entry: not entry["present"]):
         shown = "set" if provider["present"] else "missing"
@@ -122,6 +141,65 @@ def models(as_json: common.AsJson = False) -> None:
     typer.echo(
         "Any provider that LiteLLM knows can be named; `api_key_env` names another variable."
     )
+
+
+def _on_disk(as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from archon.backends.torch_disk import BESIDE, devices, on_disk
+
+    places, found = devices(), on_disk()
+    if as_json:
+        listed = [model.to_json(places[0]) for model in found]
+        common.print_json({"devices": [asdict(place) for place in places], "models": listed})
+        return
+    table = common.table(
+        "local model", "for", "stored as", "on disk", "parameters", "context", "needs", "fits",
+        left=3,
+    )  # fmt: skip
+    for model in found:
+        needs = _size(model.needs(places[0]))
+        fits = "yes" if model.fits(places[0]) else "no"
+        table.add_row(
+            model.name, _FOR[model.kind], model.dtype or "unknown", _size(model.bytes),
+            _count(model.parameters), _count(model.context, exact=True), needs,
+            "unusable" if model.problem else fits,
+        )  # fmt: skip
+    if found:
+        common.console().print(table)
+    else:
+        typer.echo(_NONE)
+    for model in found:
+        if model.problem:
+            typer.echo(f"{model.name}: {model.problem}")
+    for place in places:
+        typer.echo(f"{place.name}: {_size(place.memory)} of memory, {_size(place.free)} free")
+    typer.echo(
+        f"A model needs its weights as they are computed on {places[0].name}, times {BESIDE} for"
+        " what it keeps beside them."
+    )
+
+
+def _size(size: int) -> str:
+    """Return bytes in words.
+
+    >>> _size(2_147_483), _size(15_231_000_000)
+    ('2.1 MB', '15.2 GB')
+    """
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+def _count(number: int | None, *, exact: bool = False) -> str:
+    """Return a large number in words.
+
+    >>> _count(494_032_768), _count(7_615_616_512), _count(32768, exact=True), _count(None)
+    ('494 M', '7.62 B', '32,768', 'unknown')
+    """
+    if number is None:
+        return "unknown"
+    if exact:
+        return f"{number:,}"
+    return f"{number / 1e9:,.3g} B" if number >= 1e9 else f"{number / 1e6:,.3g} M"
 
 
 def _providers() -> list[dict[str, Json]]:

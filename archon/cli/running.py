@@ -16,9 +16,9 @@ from archon.errors import ConfigError
 if TYPE_CHECKING:
     from archon.base import NodeRecord
     from archon.result import Result
-    from archon.types import Json, Task
+    from archon.types import Json, Task, Usage
 
-__all__ = ["run"]
+__all__ = ["metered", "run"]
 
 
 def run(
@@ -125,12 +125,30 @@ def _print(result: Result, trace: bool) -> None:
     notes = [f"{common.spent(result.used)}, {result.seconds:.1f} s"]
     if result.paid.calls != result.used.calls:
         notes.append(f"newly paid: {common.spent(result.paid)}")
+    elif work := metered(result.used, result.paid):
+        notes.append(work)
     if result.answer is None:
         notes.append(f"no answer: {result.reason}")
     if result.cut_short and result.cut_short != "stopped":
         notes.append(f"cut short: the budget of {result.cut_short} is used up")
     notes += [f"{record.path}: {text}" for record in result.trace for text in record.warnings]
     typer.echo("archon: " + "\narchon: ".join(notes), err=True)
+
+
+def metered(used: Usage, paid: Usage) -> str:
+    """Say how much of the prompts was read, and with how many operations, where that is known.
+
+    >>> from archon.types import Usage
+    >>> metered(Usage(8, 1600, 300, flops=5_500_000_000), Usage(8, 200, 300, flops=1_440_000_000))
+    '200 of 1,600 prompt tokens read, the others shared; 1.44 GFLOPs'
+    """
+    parts = []
+    whole, read = used.input_tokens, paid.input_tokens
+    if whole is not None and read is not None and read < whole:
+        parts.append(f"{read:,} of {whole:,} prompt tokens read, the others shared")
+    if paid.flops:
+        parts.append(f"{paid.flops / 1e9:,.3g} GFLOPs")
+    return "; ".join(parts)
 
 
 def _print_trace(result: Result) -> None:

@@ -156,6 +156,9 @@ def _print(found: Study) -> None:
         f"newly spent: {common.spent(found.spent)}; without sharing the trials alone would have"
         f" taken {found.alone:,} calls"
     )
+    failed = [told for told in found.trials if told.state == "failed"]
+    if failed:
+        typer.echo(f"trials that failed: {len(failed)}, the last one because {failed[-1].reason}")
     for note in found.notes:
         typer.echo(f"archon: {note}", err=True)
     if found.found is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from archon.benchmarks.arithmetic import Term, key_of, total_of
 from archon.benchmarks.procedural import split_of
 
-__all__ = ["ASSISTANT", "END", "PAD", "THINK", "USER", "Group", "drill_group"]
+__all__ = ["ASSISTANT", "END", "PAD", "THINK", "USER", "Group", "drill", "drill_group"]
 
 USER = "<|user|>"
 ASSISTANT = "<|assistant|>"
@@ -28,7 +28,7 @@ class Group:
     branches: tuple[tuple[str, str], ...]
 
 
-def _drill(rng: random.Random) -> tuple[str, tuple[str, str]]:
+def drill(rng: random.Random) -> tuple[str, tuple[str, str]]:
     """One bare operation whose key is in the train split, as key and (prompt, reply)."""
     while True:
         sign = rng.choice("++--*")
@@ -50,5 +50,5 @@ def _drill(rng: random.Random) -> tuple[str, tuple[str, str]]:
 
 def drill_group(rng: random.Random) -> Group:
     """Bare operations, to learn copying and arithmetic fast."""
-    drills = [_drill(rng) for _ in range(DRILLS_IN_GROUP)]
+    drills = [drill(rng) for _ in range(DRILLS_IN_GROUP)]
     return Group(tuple(key for key, _ in drills), USER, tuple(branch for _, branch in drills))

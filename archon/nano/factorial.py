@@ -4,9 +4,9 @@ Every architecture begins with eight samples of the model that is at home in the
 techniques:
 
 * ensemble: half of the samples are another model's;
-* verify: only what passes the model's own check goes on;
-* critique: a review stands beside every answer where answers are compared;
-* rank: the better half goes on;
+* verify: only what passes the judge's check goes on;
+* critique: a review of the judge stands beside every answer where answers are compared;
+* rank: the better half goes on, by a reward model where there is one, else by the judge;
 * fuse: one answer is written from those that are left; without it they vote.
 
 All 32 share a pool, so that equal calls are made once and differences are between equal samples.
@@ -24,10 +24,12 @@ import archon
 from archon.base import BENCHMARKS, Node
 from archon.layers import Critique, Fuse, Generate, Rank, Verify, Vote
 from archon.model import Model
+from archon.nano.members import MEMBERS
 
 __all__ = [
     "HOMES",
     "TECHNIQUES",
+    "Home",
     "Measured",
     "Subset",
     "built",
@@ -40,14 +42,33 @@ __all__ = [
 TECHNIQUES = ("ensemble", "verify", "critique", "rank", "fuse")
 SAMPLES = 8
 VOTES = (8, 16, 32, 64)
-HOMES: Mapping[str, tuple[str, str]] = {
-    "arithmetic": ("nano-math", "nano"),
-    "listfn": ("nano-code", "nano"),
-    "countdown": ("nano-math", "nano"),
-    "constraints": ("nano", "nano-math"),
-}
-"""The model at home in each benchmark, and the one that joins it in an ensemble."""
 Subset = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Who does what in a benchmark.
+
+    Attributes:
+        writer: the model that is best at it.
+        other: the one that joins it in an ensemble.
+        judge: who checks, reviews, compares and fuses.
+        scorer: the reward model, if there is one.
+    """
+
+    writer: str
+    other: str
+    judge: str
+    scorer: str = ""
+
+
+HOMES: Mapping[str, Home] = {
+    "arithmetic": Home("nano-math", "nano-sharp", "nano-judge", "nano-prm"),
+    "listfn": Home("nano-code", "nano", "nano-code", "nano-orm"),
+    "countdown": Home("nano-math", "nano", "nano-math"),
+    "constraints": Home("nano", "nano-math", "nano"),
+}
+"""Who does what in each benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +95,38 @@ def subsets() -> Iterator[Subset]:
         yield from map(frozenset, combinations(TECHNIQUES, size))
 
 
-def model_of(weights: Path, name: str) -> Model:
-    """A model of the family from a folder of all models, as the examples sample it."""
+def model_of(weights: Path, name: str, temperature: float = 0.8) -> Model:
+    """A model of the family from a folder of all models."""
     folder = (weights / name).resolve()
-    return Model(f"local/{folder}", profile="nano", temperature=0.8, max_tokens=256)
+    return Model(f"local/{folder}", profile="nano", temperature=temperature, max_tokens=256)
 
 
-def built(chosen: Subset, home: Model, other: Model, benchmark: str) -> Node:
+def built(chosen: Subset, weights: Path, benchmark: str) -> Node:
     """The architecture of a combination."""
+    home = HOMES[benchmark]
+    writer, judge = model_of(weights, home.writer), model_of(weights, home.judge, 0.0)
     arch: Node
     if "ensemble" in chosen:
         half = SAMPLES // 2
-        arch = Generate(model=home, samples=half) | Generate(model=other, samples=half)
+        other = model_of(weights, home.other)
+        arch = Generate(model=writer, samples=half) | Generate(model=other, samples=half)
     else:
-        arch = Generate(model=home, samples=SAMPLES)
+        arch = Generate(model=writer, samples=SAMPLES)
     if "verify" in chosen:
-        arch = arch >> Verify(model=home)
+        arch = arch >> Verify(model=judge)
     if "critique" in chosen:
-        arch = arch >> Critique(model=home)
+        arch = arch >> Critique(model=judge)
     if "rank" in chosen:
-        arch = arch >> Rank(model=home, keep=SAMPLES // 2)
-    return arch >> (Fuse(model=home) if "fuse" in chosen else _vote(benchmark))
+        arch = arch >> _ranking(weights, home, judge)
+    return arch >> (Fuse(model=judge) if "fuse" in chosen else _vote(benchmark))
+
+
+def _ranking(weights: Path, home: Home, judge: Model) -> Rank:
+    if not home.scorer:
+        return Rank(model=judge, keep=SAMPLES // 2)
+    joined = {"steps": "mean"} if MEMBERS[home.scorer].steps else {}
+    scorer = Model(f"local/{(weights / home.scorer).resolve()}", params=joined)
+    return Rank(model=scorer, method="scorer", keep=SAMPLES // 2)
 
 
 def _vote(benchmark: str) -> Vote:
@@ -116,9 +148,8 @@ def factorial(
     weights: Path, benchmark: str, level: int, items: int, session: archon.Session
 ) -> dict[Subset, Measured]:
     """Measure all combinations on a benchmark."""
-    home, other = (model_of(weights, name) for name in HOMES[benchmark])
     return {
-        chosen: measured(built(chosen, home, other, benchmark), benchmark, level, items, session)
+        chosen: measured(built(chosen, weights, benchmark), benchmark, level, items, session)
         for chosen in subsets()
     }
 
@@ -127,7 +158,7 @@ def votes(
     weights: Path, benchmark: str, level: int, items: int, session: archon.Session
 ) -> list[Measured]:
     """Measure votes of more and more samples of the model at home."""
-    home = model_of(weights, HOMES[benchmark][0])
+    home = model_of(weights, HOMES[benchmark].writer)
     found = []
     for count in VOTES:
         arch = Generate(model=home, samples=count) >> _vote(benchmark)

@@ -41,6 +41,9 @@ def drilled(base: Iterator[Group], share: float, rng: random.Random) -> Iterator
 class GeneratorTraining(Training):
     """A model that writes."""
 
+    weights: torch.Tensor | None = None
+    """Of every token of the vocabulary in the loss; None where all count alike."""
+
     def begun(self) -> Any:
         """An untrained network."""
         model = network.fresh(self.member, self.tokenizer, self.options.seed)
@@ -66,7 +69,7 @@ class GeneratorTraining(Training):
         return chosen
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean loss over the reply tokens."""
+        """Mean loss over the reply tokens, by their weights."""
         hidden = self.body(
             input_ids=batch.ids,
             position_ids=batch.positions,
@@ -75,7 +78,7 @@ class GeneratorTraining(Training):
         ).last_hidden_state
         learned = batch.target >= 0
         logits = self.model.lm_head(hidden[learned])
-        return nn.functional.cross_entropy(logits, batch.target[learned])
+        return nn.functional.cross_entropy(logits, batch.target[learned], self.weights)
 
     def speaker(self) -> Speaker:
         """The model as it is now."""

@@ -54,11 +54,13 @@ class Sizes:
         problems: of every level.
         samples: answers to each at the middle level.
         few: answers to each at the other levels.
+        judged: answers of its trunk to each, for a judge.
     """
 
     problems: int = 500
     samples: int = 64
     few: int = 2
+    judged: int = 8
 
 
 FULL = Sizes()
@@ -124,6 +126,20 @@ def head(member: Member, folder: Path, trunk: Path, benchmark: str, sizes: Sizes
         yield from separation(scored, place, f"AUC, {joined} line" if member.steps else "AUC")
 
 
+def judge(
+    member: Member, folder: Path, trunk: Path, benchmark: str, sizes: Sizes
+) -> Iterator[Cell]:
+    """All roles of a judge, on answers of the generator that it comes from."""
+    if benchmark not in member.taught.tasks:
+        return
+    voice, family, level = speaker(folder), FAMILIES[benchmark], MIDDLE[benchmark]
+    own = asked(voice, family, level, sizes.problems, sizes.few)
+    yield from answers(own, Place(member.name, "generate", benchmark, level))
+    found = asked(speaker(trunk), family, level, sizes.problems, sizes.judged)
+    for role, measured in JUDGED.items():
+        yield from measured(voice, found, Place(member.name, role, benchmark, level))
+
+
 def _done(cells: list[Cell]) -> set[tuple[str, str]]:
     return {(cell.place.model, cell.place.benchmark) for cell in cells}
 
@@ -158,9 +174,10 @@ def main() -> None:
         for benchmark in options.benchmarks:
             if (name, benchmark) in _done(cells):
                 continue
-            if member.head:
+            if member.head or member.judge:
                 trunk = options.weights / member.trunk
-                cells += list(head(member, folder, trunk, benchmark, sizes))
+                judged = head if member.head else judge
+                cells += list(judged(member, folder, trunk, benchmark, sizes))
             else:
                 cells += list(generator(member, folder, benchmark, sizes))
             kept(file, facts | {"problems": sizes.problems, "samples": sizes.samples}, cells)

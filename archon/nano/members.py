@@ -13,9 +13,9 @@ from archon.nano.examples.mixing import FAMILIES, MIXES, Mix, fingerprint
 __all__ = ["MEMBERS", "Member", "easy"]
 
 
-Kind = Literal["generator", "sharpened", "lines", "answers"]
-"""What is trained: a model from nothing, one that grows sure of itself, or a reward head that
-scores every line or the whole answer."""
+Kind = Literal["generator", "judge", "sharpened", "lines", "answers"]
+"""What is trained: a model from nothing, a generator that becomes a judge, one that grows sure of
+itself, or a reward head that scores every line or the whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,11 @@ class Member:
         return self.kind in ("lines", "answers")
 
     @property
+    def judge(self) -> bool:
+        """Whether it judges what its trunk writes."""
+        return self.kind == "judge"
+
+    @property
     def steps(self) -> bool:
         """Whether it scores every line, not only the whole answer."""
         return self.kind == "lines"
@@ -75,7 +80,8 @@ def _fingerprint(mix: str) -> str:
 _MEMBERS = (
     Member("nano-code", "nano-code", 17_600_000),
     Member("nano-math", "nano-math", 14_000_000, easy=4.4 / 14, decay=0.68),
-    Member("nano", "nano", 7_000_000, width=128, heads=4, easy=1.25 / 7, decay=0.68),
+    Member("nano", "nano", 11_000_000, width=128, heads=4, easy=0.15, decay=0.6),
+    Member("nano-judge", "nano-judge", 9_500_000, "judge", trunk="nano-math", decay=0.4),
     Member("nano-sharp", "nano-math", 200_000, "sharpened", trunk="nano-math"),
     Member("nano-prm", "nano-math", 2_000_000, "lines", trunk="nano-math"),
     Member("nano-orm", "nano-code", 1_000_000, "answers", trunk="nano-code"),

@@ -25,7 +25,9 @@ _SAMPLES = 6
 _TEMPERATURE = 0.9
 
 
-def own_groups(mix: Mix, seed: int, speaker: Speaker, problems: int, each: int) -> Iterator[Group]:
+def own_groups(
+    mix: Mix, seed: int, speaker: Speaker, problems: int, each: int, *, count: int = 1
+) -> Iterator[Group]:
     """Let the model answer train problems, then judge its answers among made ones.
 
     Args:
@@ -34,6 +36,7 @@ def own_groups(mix: Mix, seed: int, speaker: Speaker, problems: int, each: int) 
         speaker: the model.
         problems: how many it answers.
         each: groups for every problem.
+        count: replies in a group.
     """
     rng = random.Random(f"archon-nano-own/{seed}")
     chosen = questions(mix, seed, problems, rng)
@@ -44,7 +47,7 @@ def own_groups(mix: Mix, seed: int, speaker: Speaker, problems: int, each: int) 
         own = tuple(draft for text in texts if (draft := family.read(problem, text)) is not None)
         case = Case(family, problem, mix.knobs, rng, own)
         for _ in range(each):
-            yield ROLES[drawn(JUDGING, rng)](case, 1)
+            yield ROLES[drawn(JUDGING, rng)](case, count)
 
 
 def truth(family: Family[Any, Any], problem: Any, text: str) -> bool:

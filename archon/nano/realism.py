@@ -130,7 +130,7 @@ def verdicts_on(
     weights: Path, benchmark: str, own: Sequence[Asked], foreign: Sequence[Asked]
 ) -> Iterator[Check]:
     """Whom the verifier believes: wrong answers of its own model, and of another one."""
-    voice = speaker(weights / HOMES[benchmark][0])
+    voice = speaker(weights / HOMES[benchmark].judge)
     mine, others = chances(voice, own, 4), chances(voice, foreign, 4)
     accepted = [
         _share([p > 0.5 for _, answer, p in found if not answer.right]) for found in (mine, others)
@@ -177,20 +177,26 @@ def sharpened(weights: Path, benchmark: str, problems: int, samples: int) -> Ite
 
 
 def single(weights: Path, benchmark: str, problems: int, samples: int) -> Iterator[Check]:
-    """The lines of one benchmark that need no architecture."""
+    """The lines of one benchmark that need no architecture.
+
+    Those on verifiers and rankers are for benchmarks for which the family has a judge.
+    """
     family, level = FAMILIES[benchmark], MIDDLE[benchmark]
-    home, other = HOMES[benchmark]
-    voice = speaker(weights / home)
-    own = asked(voice, family, level, problems, samples)
-    foreign = asked(speaker(weights / other), family, level, problems, 4)
+    home = HOMES[benchmark]
+    own = asked(speaker(weights / home.writer), family, level, problems, samples)
     yield from spread(own, benchmark)
     yield Check("same wrong answer among two wrong ones", benchmark, agreement(own), 0.05, 0.6)
+    yield Check("length against being right", benchmark, length_correlation(own), -0.6, 0.3)
+    if not MEMBERS[home.judge].judge:
+        return
+    stranger = "nano-math" if home.writer == "nano" else "nano"
+    foreign = asked(speaker(weights / stranger), family, level, problems, 4)
     yield from verdicts_on(weights, benchmark, own, foreign)
-    cells = ranks(voice, own, Place(home, "rank", benchmark, level))
+    place = Place(home.judge, "rank", benchmark, level)
+    cells = ranks(speaker(weights / home.judge), own, place)
     first = next((cell.value for cell in cells if "shown first" in cell.what), None)
     bias = None if first is None else abs(first - 0.5)
     yield Check("position bias of the ranker", benchmark, bias, 0.005, 0.3)
-    yield Check("length against being right", benchmark, length_correlation(own), -0.6, 0.3)
 
 
 def combined(

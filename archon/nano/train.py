@@ -24,6 +24,7 @@ from rich.console import Console
 from archon.errors import ArchonError
 from archon.nano.generators import GeneratorTraining
 from archon.nano.heads import HeadTraining
+from archon.nano.judges import JudgeTraining
 from archon.nano.members import MEMBERS
 from archon.nano.sharpening import Sharpening
 from archon.nano.training import Options, Training
@@ -32,7 +33,7 @@ __all__ = ["main"]
 
 
 KINDS: Mapping[str, type[Training]] = {
-    "generator": GeneratorTraining, "sharpened": Sharpening,
+    "generator": GeneratorTraining, "judge": JudgeTraining, "sharpened": Sharpening,
     "lines": HeadTraining, "answers": HeadTraining,
 }  # fmt: skip
 """What trains each kind of model."""

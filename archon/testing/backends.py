@@ -178,6 +178,24 @@ def scores_texts(make: Make, model: Model) -> None:
 
 
 @_contract
+def shows_tokens(make: Make, model: Model) -> None:
+    """A backend that declares `logprobs` shows the tokens of a reply, as many as were asked for."""
+
+    async def work(backend: Backend) -> None:
+        if "logprobs" not in backend.abilities(model):
+            return
+        [outcome] = await backend.complete(replace(_ask(model), logprobs=1), (Draw(0, 0),))
+        _good(outcome)
+        assert isinstance(outcome, Reply)
+        assert outcome.logprobs or not outcome.text, "a reply with text shows no token"
+        for token in outcome.logprobs:
+            assert token.logprob <= 1e-6, f"a probability above 1: {token!r}"
+            assert len(token.top) <= 1, f"more alternatives than asked for: {token!r}"
+
+    _with(make, work)
+
+
+@_contract
 def closes_twice(make: Make, model: Model) -> None:
     """It can be closed unused, and again."""
 

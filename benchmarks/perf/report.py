@@ -22,6 +22,10 @@ _WORDS = {
     "memory_ms": "memory ms",
     "disk_ms": "disk ms",
     "first_call_s": "first new call, s",
+    "tokens_s": "tokens/s",
+    "tokens_cpu_s": "tokens/CPU s",
+    "step_ms": "ms a step",
+    "share": "share of bandwidth",
 }
 
 

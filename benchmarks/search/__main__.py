@@ -108,11 +108,10 @@ def take_out(
 ) -> None:
     """Race with one part taken out at a time, on the same items of the reported tasks."""
     settings = Settings(draws=tuple(range(draws)), step=_step)
-    found: dict[str, Any] = {
-        "tasks": list(settings.tasks), "draws": draws, "calls": calls,
-        "variants": ablate(settings, calls),
-    }  # fmt: skip
-    _written(found, out)
+    found: dict[str, Any] = {"tasks": list(settings.tasks), "calls": calls}
+    for number, variants in enumerate(ablate(settings, calls), 1):
+        found |= {"draws": number, "variants": variants}
+        _written(found, out)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
@@ -135,11 +134,10 @@ def lose(
 ) -> None:
     """Say where a race loses, on the tuning tasks."""
     settings = Settings(truths.TUNING, tuple(range(draws)), _step)
-    found: dict[str, Any] = {
-        "tasks": list(settings.tasks), "draws": draws, "calls": calls,
-        "losses": losses(settings, calls),
-    }  # fmt: skip
-    _written(found, out)
+    found: dict[str, Any] = {"tasks": list(settings.tasks), "calls": calls}
+    for number, lost in enumerate(losses(settings, calls), 1):
+        found |= {"draws": number, "losses": lost}
+        _written(found, out)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return

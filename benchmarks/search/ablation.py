@@ -6,9 +6,9 @@ tuned for it, and what a part had paid for goes to the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archon.benchmarks.search import truths
 from archon.benchmarks.search.curves import Point
@@ -17,7 +17,7 @@ from archon.benchmarks.search.itas import Settings, sizes
 from archon.benchmarks.search.rivals import arm_of
 from archon.search import acquiring
 from archon.search.arms import Arms, Block, Paid, Split
-from archon.search.race import Plan, Race, hunt
+from archon.search.race import Found, Plan, Race, hunt
 from archon.search.surrogate import Surrogate
 from archon.types import Json
 
@@ -61,7 +61,7 @@ def fixed(items: int) -> type[Race]:
 
     class Fixed(Race):
         def fresh(self) -> Block:
-            return Block("dev", 0, items)
+            return Block("dev", 0, min(items, self._sizes["dev"]))
 
     return Fixed
 
@@ -172,7 +172,7 @@ class Variant:
     changes: dict[str, Any] = field(default_factory=dict)
     seeds: Callable[[], list[int]] = list
 
-    def hunt(self, arena: Arena, plan: Plan) -> Any:
+    def hunt(self, arena: Arena, plan: Plan) -> Found:
         """Run the variant."""
         return hunt(arena, replace(plan, **self.changes), self.seeds(), self.race)
 
@@ -192,49 +192,60 @@ VARIANTS = (
 )
 
 
-def ablate(settings: Settings, calls: int = CALLS, names: Sequence[str] = ()) -> list[Json]:
-    """Run variants, all on the same tasks, draws and chances.
+def ablate(settings: Settings, calls: int = CALLS) -> Iterator[Json]:
+    """Run all variants on the same tasks, draws and chances.
 
     Args:
         settings: tasks and draws.
         calls: of each study.
-        names: of the variants beside the race itself; all if left out.
 
-    Returns:
-        For each variant its regret, its reported less its true score, and how much its regret is
-        above that of the race on the same items.
+    Yields:
+        After every draw of all tasks, by variant: its regret on the way and at the end, its
+        reported less its true score, and how much its regret is above that of the race on the
+        same items.
     """
-    kept = [v for v in VARIANTS if not names or v.name in names or v is VARIANTS[0]]
-    ends: dict[str, list[float]] = {v.name: [] for v in kept}
-    above: dict[str, list[float]] = {v.name: [] for v in kept}
-    on_the_way: dict[str, list[list[float]]] = {v.name: [] for v in kept}
-    paid: dict[str, int] = dict.fromkeys(ends, 0)
-    for task, draw in settings.runs():
-        ground, true = Ground(task, draw, sizes(calls)), truths.of(task)
-        for variant in kept:
-            found = variant.hunt(ground, Plan(calls, seed=draw))
-            name = variant.name
-            ends[name].append(true.max() - true[found.arm])
-            above[name].append(found.score - true[found.arm])
-            on_the_way[name].append(
-                [true.max() - true[_at(found.path, share * calls)] for share in SHARES]
-            )
-            paid[name] = max(paid[name], found.paid)
-            settings.step(f"{name}, task {task} draw {draw}: {100 * ends[name][-1]:.2f}")
-    race = ends[VARIANTS[0].name]
-    return [
-        {
-            "name": v.name, "part": v.part, "paid": paid[v.name],
-            "path": {
-                str(round(share * calls)): asdict(Point.of([way[i] for way in on_the_way[v.name]]))
-                for i, share in enumerate(SHARES)
-            },
-            "regret": asdict(Point.of(ends[v.name])),
-            "more": asdict(Point.of([x - y for x, y in zip(ends[v.name], race, strict=True)])),
-            "optimism": asdict(Point.of(above[v.name])),
-        }
-        for v in kept
-    ]  # fmt: skip
+    seen: dict[str, list[_End]] = {variant.name: [] for variant in VARIANTS}
+    for draw in settings.draws:
+        for task in settings.tasks:
+            ground, true = Ground(task, draw, sizes(calls)), truths.of(task)
+            for variant in VARIANTS:
+                end = _end(variant.hunt(ground, Plan(calls, seed=draw)), true, calls)
+                seen[variant.name].append(end)
+                said = f"{100 * end.regret:.2f}"
+                settings.step(f"{variant.name}, task {task} draw {draw}: {said}")
+        race = [end.regret for end in seen[VARIANTS[0].name]]
+        yield [
+            {
+                "name": variant.name, "part": variant.part, "paid": max(end.paid for end in ends),
+                "path": {
+                    f"{round(share * calls)}": _point([end.path[i] for end in ends])
+                    for i, share in enumerate(SHARES)
+                },
+                "regret": _point([end.regret for end in ends]),
+                "more": _point([e.regret - one for e, one in zip(ends, race, strict=True)]),
+                "optimism": _point([end.optimism for end in ends]),
+            }
+            for variant in VARIANTS if (ends := seen[variant.name])
+        ]  # fmt: skip
+
+
+class _End(NamedTuple):
+    """How a study ended: shares of 1, and calls."""
+
+    regret: float
+    optimism: float
+    path: tuple[float, ...]
+    paid: int
+
+
+def _end(found: Found, true: Floats, calls: int) -> _End:
+    regrets = true.max() - true
+    path = tuple(float(regrets[_at(found.path, share * calls)]) for share in SHARES)
+    return _End(float(regrets[found.arm]), float(found.score - true[found.arm]), path, found.paid)
+
+
+def _point(values: Sequence[float]) -> Json:
+    return asdict(Point.of(values))
 
 
 def _at(path: Sequence[tuple[int, int]], calls: float) -> int:

@@ -5,8 +5,9 @@ On the tuning tasks only: choices may follow from it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archon.benchmarks.search import truths
 from archon.benchmarks.search.ablation import CALLS
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from archon.search.arms import Arena
+
     Floats = NDArray[np.float64]
 
 __all__ = ["HELD", "losses"]
 
 HELD = ((0.0, 0.0), (0.0, 0.10), (0.15, 0.10), (0.30, 0.10), (0.45, 0.10))
 """Shares of the calls for the final and for the test."""
+WINNER = "the winner"
 
 
 class Exact:
@@ -42,29 +46,35 @@ class Exact:
         return np.full(block.size, self.true[arm])
 
 
-def losses(settings: Settings, calls: int = CALLS) -> list[Json]:
-    """Return by what is looked at the regret that is left, a mean over runs."""
+def losses(settings: Settings, calls: int = CALLS) -> Iterator[Json]:
+    """Yield after every draw of all tasks what regret is left, by what is looked at."""
     found: dict[str, list[float]] = {}
-    for task, draw in settings.runs():
-        ground, true = Ground(task, draw, sizes(calls)), truths.of(task)
+    for draw in settings.draws:
+        for task in settings.tasks:
+            ground, true = Ground(task, draw, sizes(calls)), truths.of(task)
+            for name, arms in _looked_at(ground, true, Plan(calls, seed=draw)).items():
+                found.setdefault(name, []).append(float(true.max() - true[arms].max()))
+            settings.step(f"task {task} draw {draw}: {100 * found[WINNER][-1]:.2f}")
+        yield [{"what": name, "regret": asdict(Point.of(values))} for name, values in found.items()]
 
-        def note(name: str, arms: object, true: Floats = true) -> None:
-            found.setdefault(name, []).append(float(true.max() - true[arms].max()))
 
-        plan = Plan(calls, seed=draw)
-        race = finished(Race(ground.arms, ground.sizes, plan), ground)
-        seen, blocks, _, _ = race.measured.arrays()
-        dev = [at.split == "dev" for at in race.measured.blocks]
-        note("the best that was measured", [a for a, b in zip(seen, blocks, strict=True) if dev[b]])
-        note("recommended before the final", race.path[-2][1])
-        note("the best of the ten finalists", race.finalists)
-        note("the winner", race.winner)
-        for confirm, test in HELD:
-            held = replace(plan, confirm=confirm, test=test)
-            ended = finished(Race(ground.arms, ground.sizes, held), ground)
-            name = f"{round(100 * confirm)} % for the final, {round(100 * test)} % for the test"
-            note(name, ended.winner)
-        exact = Exact(ground, true)
-        note("every measurement exact", finished(Race(exact.arms, exact.sizes, plan), exact).winner)
-        settings.step(f"task {task} draw {draw}: {100 * found['the winner'][-1]:.2f}")
-    return [{"what": name, "regret": asdict(Point.of(values))} for name, values in found.items()]
+def _looked_at(ground: Ground, true: Floats, plan: Plan) -> dict[str, Any]:
+    """Return arms by what is asked about them."""
+    race = _raced(ground, plan)
+    seen, blocks, _, _ = race.measured.arrays()
+    dev = [at.split == "dev" for at in race.measured.blocks]
+    found: dict[str, Any] = {
+        "the best that was measured": [a for a, b in zip(seen, blocks, strict=True) if dev[b]],
+        "recommended before the final": race.path[-2][1],
+        "the best of the ten finalists": race.finalists,
+        WINNER: race.winner,
+    }
+    for confirm, test in HELD:
+        name = f"{round(100 * confirm)} % for the final, {round(100 * test)} % for the test"
+        found[name] = _raced(ground, replace(plan, confirm=confirm, test=test)).winner
+    found["every measurement exact"] = _raced(Exact(ground, true), plan).winner
+    return found
+
+
+def _raced(arena: Arena, plan: Plan) -> Race:
+    return finished(Race(arena.arms, arena.sizes, plan), arena)

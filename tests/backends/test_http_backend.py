@@ -22,6 +22,7 @@ from archon.model import Draw, Model, Outcome, Price, Request
 from archon.redaction import KEYS
 from archon.testing import BACKEND_CONTRACTS
 from archon.testing.provider import FAULTS, Provider
+from archon.tokens import Hooks
 from archon.types import Message, Reply, Usage
 
 PRICE = Price(input=5, output=15)
@@ -262,6 +263,82 @@ def test_verdicts(provider: Provider, protocol: Any, limit: int | None) -> None:
     assert probs.keys() == {"yes", "no"}
     assert sum(probs.values()) == pytest.approx(1)
     assert probs["yes"] > 0.5
+
+
+@pytest.mark.parametrize("protocol", ["chat", "completion"])
+@pytest.mark.parametrize("limit", [50, None], ids=["whole", "streamed"])
+def test_tokens_are_shown(provider: Provider, protocol: Any, limit: int | None) -> None:
+    provider.set(script=lambda messages, i: "yes it is")
+    asked = model(provider, protocol=protocol, max_tokens=limit)
+    assert "logprobs" in HTTP().abilities(asked)
+    shown = reply(asked, logprobs=1).logprobs
+    assert "".join(token.text for token in shown) == "yes it is"
+    assert all(token.top == ((token.text, token.logprob),) for token in shown)
+
+
+@pytest.mark.parametrize("protocol", ["chat", "completion"])
+def test_the_tokens_of_a_prefix_are_shown_where_the_server_can(
+    provider: Provider, protocol: Any
+) -> None:
+    provider.set(script=lambda messages, i: " forty two")
+    asked = model(provider, name="hosted_vllm/test", protocol=protocol, max_tokens=None)
+    assert "echo" in HTTP().abilities(asked)
+    got = reply(asked, prefix="It is", logprobs=2, echo=True)
+    pieces = [token.text for token in got.logprobs]
+    assert "".join(pieces).endswith(got.text)
+    # The plain prompt goes on from the question: its last token began before the prefix.
+    assert pieces[0].endswith("It")
+    assert pieces[1] == " is"
+    for token in got.logprobs:
+        assert token.top[0] == (token.text, token.logprob)
+    assert len(got.logprobs[1].top) == 2
+    assert got.logprobs[1].id is not None
+    [entry] = provider.log()
+    assert not entry.get("stream")
+    written = reply(asked, prefix="It is", logprobs=2).logprobs
+    assert [t.text for t in written] == [t.text for t in got.logprobs[-len(written) :]]
+
+
+@pytest.mark.parametrize("protocol", ["chat", "completion"])
+@pytest.mark.parametrize("limit", [50, None], ids=["whole", "long"])
+def test_vllm_names_the_tokens_of_a_reply(
+    provider: Provider, protocol: Any, limit: int | None
+) -> None:
+    provider.set(script=lambda messages, i: "forty two")
+    asked = model(provider, name="hosted_vllm/test", protocol=protocol, max_tokens=limit)
+    assert "tokens" in HTTP().abilities(asked)
+    got = reply(asked, tokens=True, logprobs=1)
+    # The server says three: the last one ended the reply.
+    assert got.tokens == (1000, 1001)
+    cut = reply(asked.model_copy(update={"max_tokens": 1}), tokens=True)
+    assert cut.finish == "length"
+    assert cut.tokens == (1000,)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"tokens": True}, "does not name the tokens"),
+        ({"prefix_tokens": (3, 4)}, "cannot go on from tokens"),
+        ({"hooks": Hooks(suppressed=("x",))}, "takes no hooks"),
+    ],
+)
+def test_what_a_server_cannot_do_with_tokens_is_refused(
+    provider: Provider, wanted: dict[str, Any], why: str
+) -> None:
+    [error] = ask(model(provider, name="sglang/test"), **wanted)
+    assert isinstance(error, ModelError)
+    assert why in str(error)
+    assert provider.stats()["requests"] == 0
+
+
+def test_a_server_that_shows_no_prompt_is_not_asked_to(provider: Provider) -> None:
+    asked = model(provider, name="sglang/test")
+    assert "echo" not in HTTP().abilities(asked)
+    [error] = ask(asked, prefix="It is", logprobs=2, echo=True)
+    assert isinstance(error, ModelError)
+    assert "shows nothing of a given beginning" in str(error)
+    assert provider.stats()["requests"] == 0
 
 
 class OneByOne(HTTP):

@@ -276,3 +276,73 @@ def test_what_says_nothing_about_verdicts() -> None:
     for odd in oddities:
         request = Request(REQUEST.model, (), verdicts=("yes", "no"))
         assert verdict_probs(request, odd) == ()
+
+
+# Tokens and stop strings
+
+
+def test_the_tokens_of_a_reply_are_shown() -> None:
+    request = Request(REQUEST.model, (), logprobs=2)
+    shown = [position("4", 0.5, x=0.1, seven=0.3), position("2", 0.25)]
+    body = {"choices": [choice("42") | {"logprobs": {"content": shown}}]}
+    [reply] = read(body, request, 1, None, whole=False)
+    assert isinstance(reply, Reply)
+    first, second = reply.logprobs
+    assert (first.text, first.id, second.text) == ("4", None, "2")
+    assert first.logprob == pytest.approx(math.log(0.5))
+    assert [text for text, _ in first.top] == ["4", "seven"]
+    [(text, logprob)] = second.top
+    assert text == "2"
+    assert logprob == pytest.approx(math.log(0.25))
+    assert Reply.from_json(json.loads(json.dumps(reply.to_json()))) == reply
+
+
+def test_the_tokens_of_a_reply_are_numbered() -> None:
+    """vLLM's list has the token that ends a reply, but none after a stop string."""
+    model = REQUEST.model.model_copy(update={"stop": ("\n",)})
+    request = Request(model, (), tokens=True, logprobs=1)
+    shown = {"content": [position("4", 0.5), position("2", 0.25), position("<end>", 0.9)]}
+    said = choice("42") | {"logprobs": shown, "token_ids": [7, 8, 2]}
+    [ended] = read({"choices": [said]}, request, 1, None, whole=False)
+    assert isinstance(ended, Reply)
+    assert ended.tokens == (7, 8)
+    assert [token.id for token in ended.logprobs] == [7, 8, 2]
+    [stopped] = read({"choices": [said | {"stop_reason": "\n"}]}, request, 1, None, whole=False)
+    assert isinstance(stopped, Reply)
+    assert (stopped.stop, stopped.tokens) == ("\n", (7, 8, 2))
+
+
+@pytest.mark.parametrize("numbers", [None, [], "7", [7.5], [-1], [True]])
+def test_numbers_of_tokens_must_come(numbers: object) -> None:
+    request = Request(REQUEST.model, (), tokens=True)
+    body = {"choices": [choice("42") | {"token_ids": numbers}]}
+    [error] = read(body, request, 1, None, whole=False)
+    assert isinstance(error, ModelError)
+    assert "no token numbers" in str(error)
+
+
+def test_tokens_that_were_asked_for_must_come() -> None:
+    request = Request(REQUEST.model, (), logprobs=2)
+    [error] = read({"choices": [choice("42")]}, request, 1, None, whole=False)
+    assert isinstance(error, ModelError)
+    assert "no log-probabilities" in str(error)
+    [empty] = read({"choices": [choice("", "length")]}, request, 1, None, whole=False)
+    assert isinstance(empty, Reply)
+
+
+@pytest.mark.parametrize(
+    ("named", "stop"),
+    [
+        ({"stop_reason": "\n"}, "\n"),
+        ({"matched_stop": "END"}, "END"),
+        ({"stop_reason": None}, ""),
+        ({"stop_reason": 2}, ""),
+        ({"stop_reason": "never asked for"}, ""),
+    ],
+)
+def test_the_stop_string_that_was_met(named: dict[str, Any], stop: str) -> None:
+    model = Model("hosted_vllm/x", max_tokens=50, stop=("\n", "END"))
+    body = {"choices": [choice("42") | named]}
+    [reply] = read(body, Request(model, ()), 1, None, whole=False)
+    assert isinstance(reply, Reply)
+    assert reply.stop == stop

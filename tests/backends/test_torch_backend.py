@@ -24,62 +24,10 @@ transformers = pytest.importorskip("transformers")
 
 from archon.backends.torch import Torch  # noqa: E402
 from archon.backends.torch_sampling import Knobs, pick  # noqa: E402
+from tests.backends.tiny_models import CONTEXT, make_tiny  # noqa: E402
 
 T = TypeVar("T")
 NAME = "local/./tiny"
-CONTEXT = 256
-TEMPLATE = (
-    "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
-)
-
-
-def make_tiny(folder: Path, *, width: int = 32, layers: int = 2, kind: str = "llama") -> Path:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=["<pad>", "<end>", "<system>", "<user>", "<assistant>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    core.train_from_iterator(["what is the sum of the numbers", "yes no correct wrong"], trainer)
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        eos_token="<end>",
-        pad_token="<pad>",
-        additional_special_tokens=["<system>", "<user>", "<assistant>"],
-    )
-    tokenizer.chat_template = TEMPLATE
-    common = {"vocab_size": len(tokenizer), "bos_token_id": None, "eos_token_id": 1}
-    torch.manual_seed(7)
-    if kind == "llama":
-        model = transformers.LlamaForCausalLM(
-            transformers.LlamaConfig(
-                **common,
-                hidden_size=width,
-                intermediate_size=2 * width,
-                num_hidden_layers=layers,
-                num_attention_heads=4,
-                num_key_value_heads=2,
-                max_position_embeddings=CONTEXT,
-                initializer_range=0.2,
-            )
-        )
-    else:
-        model = transformers.GPT2LMHeadModel(
-            transformers.GPT2Config(
-                **common, n_embd=width, n_layer=layers, n_head=4, n_positions=CONTEXT,
-                initializer_range=0.2,
-            )
-        )  # fmt: skip
-    model.generation_config.eos_token_id = 1
-    model.half().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -383,7 +331,8 @@ def test_cancellation_frees_queue_and_batch(backend: Torch) -> None:
         assert texts(await backend.complete(ask(), draws(1)))
         await asyncio.sleep(0.1)
         assert engine._jobs == set()
-        assert all(row.told for row in engine._rows)
+        assert engine.serving is not None
+        assert engine.serving.idle
 
     run(work())
 
@@ -433,8 +382,9 @@ def test_a_fault_in_a_batch_reaches_its_callers(
     def broken(*_: object) -> None:
         raise RuntimeError("out of memory")
 
+    assert engine.serving is not None
     with monkeypatch.context() as patch:
-        patch.setattr(engine._batch, "read", broken)
+        patch.setattr(engine.serving.reader, "read", broken)
         outcomes = run(backend.complete(ask("other"), draws(2)))
     assert all("out of memory" in str(outcome) for outcome in outcomes)
     assert texts(run(backend.complete(ask("other"), draws(1))))
@@ -514,7 +464,7 @@ def test_models_that_are_first_asked_together_all_load() -> None:
     code = (
         "import archon\n"
         "from archon.layers import Generate, Vote\n"
-        "names = ('nano', 'nano-math', 'nano-code', 'nano-sharp')\n"
+        "names = ('nano', 'nano-math', 'nano-code', 'nano-judge')\n"
         "models = [archon.Model(f'local/{name}', max_tokens=4) for name in names]\n"
         "branches = Generate(model=models[0])\n"
         "for model in models[1:]:\n"

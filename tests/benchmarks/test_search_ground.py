@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from archon.benchmarks.search import __main__ as program
-from archon.benchmarks.search import truths
+from archon.benchmarks.search import ablation, truths
 from archon.benchmarks.search.curves import Curve, curve, first_below
 from archon.benchmarks.search.ground import Ground, itas_arms
 from archon.benchmarks.search.itas import Settings
@@ -18,6 +18,7 @@ from archon.benchmarks.search.rivals import RIVALS, arm_of, trials
 from archon.benchmarks.search.space import CHECKS, FUSIONS, GENERATORS, designs, space
 from archon.benchmarks.search.tasks import Task, record, truth
 from archon.search.arms import Block
+from archon.search.race import Plan, Race, finished
 
 
 def test_the_space_is_the_published_one() -> None:
@@ -74,10 +75,10 @@ def test_a_ground_is_reproducible_and_its_draws_differ() -> None:
     assert test.tolist() == one.outcomes[7, 7:9].astype(float).tolist()
 
 
-def test_the_committed_truth_is_of_the_reported_tasks_and_no_other() -> None:
+def test_the_committed_truth_is_of_the_reported_and_the_tuning_tasks_and_no_other() -> None:
     assert not set(truths.REPORTED) & set(truths.TUNING)
     with np.load(truths.FILE) as kept:
-        assert {int(task) for task in kept.files} == set(truths.REPORTED)
+        assert {int(task) for task in kept.files} == {*truths.REPORTED, *truths.TUNING}
     assert truths.of(0).shape == (9_576,)
     assert 0.5 < truths.of(0).max() < 1
 
@@ -159,3 +160,66 @@ def test_an_unknown_rival_is_told() -> None:
     result = CliRunner().invoke(program.APP, ["itas", "--rivals", "randon"])
     assert result.exit_code == 2
     assert "randon" in result.output
+
+
+def raced(kind: type[Race], ground: Ground, calls: int = 20_000) -> Race:
+    """Return a race of a kind at its end."""
+    return finished(kind(ground.arms, ground.sizes, Plan(calls, starts=4)), ground)
+
+
+def on_dev(race: Race) -> list[tuple[int, Block]]:
+    """Return what a race measured before its final."""
+    arms, blocks, _, _ = race.measured.arrays()
+    found = [
+        (int(arm), race.measured.blocks[int(at)]) for arm, at in zip(arms, blocks, strict=True)
+    ]
+    return [(arm, block) for arm, block in found if block.split == "dev"]
+
+
+def test_parts_are_taken_out_of_the_race() -> None:
+    ground = Ground(0, 0, {"dev": 240, "confirm": 8, "test": 8})
+    # The race itself does each of these things, or the ablation would say nothing.
+    whole = raced(Race, ground)
+    assert len({arm for arm, _ in on_dev(whole)}) < len(on_dev(whole))
+    assert len({block for _, block in on_dev(whole)}) > 1
+    assert whole.paid.calls < whole.paid.alone
+    once = [arm for arm, _ in on_dev(raced(ablation.Once, ground))]
+    assert len(set(once)) == len(once) > 4
+    same = {block for _, block in on_dev(raced(ablation.fixed(12), ground))}
+    assert same == {Block("dev", 0, 12)}
+    unshared = raced(ablation.Unshared, ground)
+    assert unshared.paid.calls == unshared.paid.alone <= 20_000
+    raw = raced(ablation.RawChoice, ground)
+    means = {arm: np.concatenate([s for at, s in raw.measured.of(arm) if at.split != "test"]).mean()
+             for arm in {arm for arm, _ in on_dev(raw)} | set(raw.finalists.tolist())}  # fmt: skip
+    assert raw.winner is not None
+    assert means[raw.winner] == max(means.values())
+
+
+@pytest.mark.parametrize("command", ["ablation", "losses"])
+def test_the_program_takes_parts_out(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("ablation", "losses"):
+        monkeypatch.setattr(
+            f"archon.benchmarks.search.{module}.sizes",
+            lambda calls: {"dev": 48, "confirm": 8, "test": 8},
+        )
+    monkeypatch.setattr(truths, "TUNING", (100,))
+    monkeypatch.setattr(
+        program, "Settings",
+        lambda tasks=(0,), draws=(0,), step=print: Settings((tasks[0],), draws, lambda what: None),
+    )  # fmt: skip
+    out = tmp_path / "found.json"
+    arguments = [command, "--draws", "1", "--calls", "3000", "--out", str(out)]
+    result = CliRunner().invoke(program.APP, arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    if command == "ablation":
+        assert [each["name"] for each in found["variants"]] == [v.name for v in ablation.VARIANTS]
+        assert max(each["paid"] for each in found["variants"]) <= 3_000
+        assert found["variants"][0]["more"]["mean"] == 0
+    else:
+        lost = {each["what"]: each["regret"]["mean"] for each in found["losses"]}
+        assert lost["the best of the ten finalists"] <= lost["the winner"]
+        assert lost["15 % for the final, 10 % for the test"] == lost["the winner"]

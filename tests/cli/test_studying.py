@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,86 @@ def test_what_cannot_work_is_told_before_anything_runs(archon: Archon) -> None:
     assert "did you mean 'race'" in archon(
         "search", "words.yaml", "--searcher", "rase", code=2
     ).stderr  # fmt: skip
+
+
+BAD = {
+    "an empty space": ("  stages:", "  require: 1 > 2\n  stages:", "the space is empty"),
+    "nothing within the limits": (
+        "seeds:", "limits: {max: {calls: 0}}\nseeds:", "no architecture fits the limits",
+    ),
+    "nothing within the budget": (
+        "seeds:", "budget: {calls: 2}\nseeds:", "budget of 2 calls pays for no measurement",
+    ),
+    "an unknown field": ("{model: m, samples:", "{model: m, sampels:", "did you mean 'samples'"),
+    "a condition on a missing hole": (
+        "of: {first: [], vote: vote}", "of: {first: [], vote: vote}, when: depth > 1",
+        "there is no hole 'depth'",
+    ),
+    "too few items": ("dev: 16", "dev: 5", "5 items for 'dev' are too few for the question"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_search_is_told_in_one_line_and_pays_nothing(
+    archon: Archon, home: Path, what: str
+) -> None:
+    old, new, said = BAD[what]
+    assert FILE.count(old) == 1
+    Path("words.yaml").write_text(FILE.replace(old, new))
+    stderr = archon("search", "words.yaml", code=2).stderr
+    assert said in stderr
+    assert stderr.count("\n") == 1
+    if (home / "pool.db").exists():
+        db = sqlite3.connect(home / "pool.db")
+        assert db.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
+        db.close()
+
+
+def test_the_same_seed_is_the_same_study(
+    archon: Archon, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(folder: str, *more: str) -> dict[str, object]:
+        monkeypatch.setenv("ARCHON_HOME", str(home / folder))
+        said = data(archon("search", "words.yaml", "--json", *more))
+        return {key: said[key] for key in ("trials", "standings", "spent")}
+
+    first = found("a", "--seed", "4")
+    assert _timeless(found("b", "--seed", "4")) == _timeless(first)
+    assert _timeless(found("c", "--seed", "5")) != _timeless(first)
+
+
+def _timeless(found: dict[str, object]) -> str:
+    return re.sub(r'"(seconds|latency)": [^,}]*', "", json.dumps(found))
+
+
+GRADE = """\
+import hashlib
+
+
+def grade(answer, item):
+    number = int(hashlib.sha256((answer or "").encode()).hexdigest(), 16) % 40
+    return float('nan') if number == 0 else number % 2
+"""
+
+
+def test_a_scorer_that_gives_no_number_fails_trials_and_not_the_study(archon: Archon) -> None:
+    Path("grade.py").write_text(GRADE)
+    rows = [json.dumps({"question": f"Say word {i}", "answer": "x"}) for i in range(120)]
+    Path("words.jsonl").write_text("\n".join(rows))
+    Path("own.yaml").write_text(
+        "{file: words.jsonl, answer: text, scorer: {python: grade.py:grade}, splits: {dev: 0.5}}"
+    )
+    pick = "{first: [], rank: [rank: {model: m, keep: 1}]}"  # one vote in 40 is worth no number
+    Path("words.yaml").write_text(
+        FILE.replace("{name: arithmetic, level: 1}", "own.yaml")
+        .replace("{first: [], vote: vote}", pick)
+        .replace("seeds: [single]", "seeds: []").replace("trials: 3", "trials: 8")
+    )  # fmt: skip
+    said = archon("search", "words.yaml").stdout
+    failed = int(said.partition("trials that failed: ")[2].partition(",")[0])
+    assert 1 <= failed < 8
+    assert "score must be finite, got nan" in said
+    assert "the winner as YAML" in said
 
 
 def test_progress_in_lines() -> None:

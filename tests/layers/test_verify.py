@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from archon.base import Shape
 from archon.errors import ModelError, NodeError
 from archon.layers import Verify
 from archon.model import Draw, Request
@@ -29,6 +30,18 @@ def test_two_calls_per_candidate_and_those_that_pass_go_on(drive: Any, candidate
     note = out.state.candidates[0].note("verdict")
     assert (note.passed, note.score, note.text) == (True, 1.0, "I checked it.")
     assert note.node == "verify"
+
+
+def test_without_reasons_the_verdict_alone_is_asked_for(drive: Any, candidates: Any) -> None:
+    layer = Verify(model="fake/m", reasons=False, keep=2)
+    out = drive(layer, judge("42"), candidates("41", "42", "43"))
+    assert out.ids == ["gen:1", "gen:0"]
+    assert len(out.requests) == 3
+    assert all(request.verdicts == ("[Correct]", "[Incorrect]") for request in out.requests)
+    assert not any("check of the answer" in r.messages[-1].content for r in out.requests)
+    note = out.state.candidates[0].note("verdict")
+    assert (note.passed, note.score, note.text) == (True, 1.0, "")
+    assert layer.bound(Shape(candidates=3)).calls == 3
 
 
 def test_first_asks_in_waves_of_as_many_as_are_missing(drive: Any, candidates: Any) -> None:

@@ -20,7 +20,7 @@ from archon.nano import answering, judged, realism, tests_written
 from archon.nano.answering import Answer, Asked, majority
 from archon.nano.cells import Cell, Place, kept, mean, read, table
 from archon.nano.examples.mixing import FAMILIES
-from archon.nano.factorial import Measured, built, subsets, vote_at
+from archon.nano.factorial import HOMES, Measured, built, model_of, subsets, vote_at
 from archon.nano.separating import auc, auc_interval
 
 PLACE = Place("nano", "generate", "arithmetic", 2)
@@ -185,22 +185,34 @@ def test_longer_wrong_answers_correlate_below_zero() -> None:
 
 
 def test_all_combinations_of_techniques_are_built() -> None:
-    home, other = Model("fake/home"), Model("fake/other")
-    every = list(subsets())
+    every, folder = list(subsets()), Path("/weights")
     assert len(set(every)) == 32
-    texts = {repr(built(chosen, home, other, "arithmetic")) for chosen in every}
-    assert len(texts) == 32
-    whole = built(frozenset(every[-1]), home, other, "listfn")
-    assert whole == (
-        (Generate(model=home, samples=4) | Generate(model=other, samples=4))
-        >> Verify(model=home)
-        >> Critique(model=home)
-        >> Rank(model=home, keep=4)
-        >> Fuse(model=home)
+    for benchmark in HOMES:
+        assert len({repr(built(chosen, folder, benchmark)) for chosen in every}) == 32
+    writer, other = (model_of(folder, name) for name in ("nano", "nano-math"))
+    judge = model_of(folder, "nano", 0.0)
+    assert built(frozenset(every[-1]), folder, "constraints") == (
+        (Generate(model=writer, samples=4) | Generate(model=other, samples=4))
+        >> Verify(model=judge)
+        >> Critique(model=judge)
+        >> Rank(model=judge, keep=4)
+        >> Fuse(model=judge)
     )
-    assert built(frozenset(), home, other, "listfn") == (
-        Generate(model=home, samples=8) >> Vote(answer="text")
+    assert built(frozenset(), folder, "listfn") == (
+        Generate(model=model_of(folder, "nano-code"), samples=8) >> Vote(answer="text")
     )
+    heads = (
+        ("arithmetic", "nano-math", "nano-prm", True),
+        ("listfn", "nano-code", "nano-orm", False),
+    )
+    for benchmark, name, head, lines in heads:
+        params = {"steps": "mean"} if lines else {}
+        scorer = Model(f"local/{folder / head}", params=params)
+        ranked = Generate(model=model_of(folder, name), samples=8) >> Rank(
+            model=scorer, method="scorer", keep=4
+        )
+        vote = Vote() if lines else Vote(answer="text")
+        assert built(frozenset({"rank"}), folder, benchmark) == ranked >> vote
 
 
 def test_the_vote_at_a_cost_is_the_cheapest_that_is_not_cheaper() -> None:

@@ -15,7 +15,9 @@ transformers = pytest.importorskip("transformers")
 from archon.backends.torch_config import head_of, nominal_price, takes_effort  # noqa: E402
 from archon.backends.torch_files import flops_per_token  # noqa: E402
 from archon.backends.torch_heads import Heads  # noqa: E402
+from archon.nano import judged  # noqa: E402
 from archon.nano.answering import asked, speaker  # noqa: E402
+from archon.nano.cells import Place  # noqa: E402
 from archon.nano.examples.mixing import FAMILIES  # noqa: E402
 from archon.nano.measure import MIDDLE  # noqa: E402
 from archon.nano.members import MEMBERS, Member  # noqa: E402
@@ -159,7 +161,11 @@ def accuracy(name: str, benchmark: str, *, think: bool = False) -> float:
 
 @pytest.mark.parametrize(
     ("benchmark", "home", "other"),
-    [("arithmetic", "nano-math", "nano-code"), ("listfn", "nano-code", "nano-math")],
+    [
+        ("arithmetic", "nano-math", "nano-code"),
+        ("listfn", "nano-code", "nano-math"),
+        ("constraints", "nano", "nano-math"),
+    ],
 )
 def test_each_generator_is_best_at_home(benchmark: str, home: str, other: str) -> None:
     at_home = accuracy(home, benchmark)
@@ -190,3 +196,13 @@ def test_reward_heads_tell_right_from_wrong_answers_of_their_generator(
     area = auc(scores, truths)
     assert area is not None
     assert area > 0.65
+
+
+def test_the_judge_tells_right_from_wrong_and_fuses_to_the_better() -> None:
+    """On 50 problems, where the page has the figures on 500."""
+    found = asked(speaker(WEIGHTS / "nano-math"), FAMILIES["arithmetic"], 2, 50, 4)
+    voice, place = speaker(WEIGHTS / "nano-judge"), Place("nano-judge", "verify", "arithmetic", 2)
+    cells = [*judged.verify(voice, found, place), *judged.fuse(voice, found, place)]
+    values = {cell.what: cell.value for cell in cells}
+    assert values["AUC"] > 0.65
+    assert values["fusion of 4 minus their mean"] > 0

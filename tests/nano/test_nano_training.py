@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import shutil
 from dataclasses import replace
 from io import StringIO
@@ -19,12 +21,14 @@ from rich.console import Console  # noqa: E402
 from archon.backends.torch_config import head_of, nominal_price  # noqa: E402
 from archon.backends.torch_files import flops_per_token  # noqa: E402
 from archon.backends.torch_heads import Heads  # noqa: E402
+from archon.benchmarks.arithmetic import parse_key, total_of  # noqa: E402
 from archon.errors import ConfigError  # noqa: E402
-from archon.nano import generators, heads, sharpening, training  # noqa: E402
+from archon.nano import generators, heads, judges, sharpening, training  # noqa: E402
 from archon.nano.data import Group  # noqa: E402
 from archon.nano.examples.marking import Marked  # noqa: E402
 from archon.nano.examples.mixing import MIXES, fingerprint  # noqa: E402
 from archon.nano.members import MEMBERS, Member, easy  # noqa: E402
+from archon.nano.own import own_groups  # noqa: E402
 from archon.nano.train import KINDS  # noqa: E402
 
 TINY = Member("nano", "nano", 1, width=32, layers=1, heads=1)
@@ -38,6 +42,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generators, "OWN_EACH", 3)
     monkeypatch.setattr(heads, "CHUNK_QUESTIONS", 12)
     monkeypatch.setattr(sharpening, "CHUNK_QUESTIONS", 4)
+    monkeypatch.setattr(judges, "CHUNK_GROUPS", 4)
+    monkeypatch.setattr(judges, "OWN_PROBLEMS", 1)
+    monkeypatch.setattr(judges, "OWN_EACH", 2)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     for kind in (generators.GeneratorTraining, heads.HeadTraining):
         monkeypatch.setattr(kind, "probe", lambda self: {})
@@ -161,3 +168,49 @@ def test_a_sharpened_variant_starts_from_its_trunk_and_learns_its_own_answers(
     gaps = [float((after[name] - before[name].half().float()).abs().max()) for name in after]
     assert 0 < max(gaps) < 0.5
     assert head_of(tmp_path / "nano-sharp") == ""
+
+
+def test_a_judge_starts_from_its_trunk_and_sees_what_the_trunk_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = train(tmp_path, tokens=500)
+    writers: list[Any] = []
+    genuine = own_groups
+
+    def seen(mix: Any, seed: int, speaker: Any, *args: Any, **more: Any) -> Any:
+        writers.append(dict(speaker.model.state_dict()))
+        return genuine(mix, seed, speaker, *args, **more)
+
+    monkeypatch.setattr(judges, "own_groups", seen)
+    judge = train(tmp_path, replace(MEMBERS["nano-judge"], trunk="nano"), tokens=2_000)
+    start = {name: value.half().float() for name, value in weights(trunk).items()}
+    assert len(writers) > 1
+    for written in writers:
+        assert all(torch.equal(written[name], start[name]) for name in start)
+    assert any(not torch.equal(value, start[name]) for name, value in weights(judge).items())
+
+
+def test_comparisons_are_right_and_words_that_judge_weigh_more(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    right = 0
+    for _ in range(60):
+        group = judges.comparison(rng)
+        [(_, reply)] = group.branches
+        truth = total_of(parse_key(group.keys[0]))
+        said = re.findall(r"^\[([A-H])\] (\d+) is (right|wrong)\.$", reply, re.MULTILINE)
+        assert [value for _, value, _ in said] == re.findall(r"#### (\d+)", group.prefix)
+        assert all((int(value) == truth) is (word == "right") for _, value, word in said)
+        order = reply.removesuffix("<|end|>").split("Ranking: ")[1].split(" > ")
+        best = {name for name, _, word in said if word == "right"}
+        assert set(order[: len(best)]) == best
+        assert sorted(order) == [name for name, _, _ in said]
+        right += len(best)
+    assert right > 60
+    train(tmp_path, tokens=500)
+    member = replace(MEMBERS["nano-judge"], trunk="nano")
+    work = judges.JudgeTraining(
+        member, training.Options(tmp_path, threads=1), Console(file=StringIO())
+    )
+    assert work.weights is not None
+    heavy = work.tokenizer.convert_ids_to_tokens((work.weights > 1).nonzero().flatten().tolist())
+    assert sorted(heavy) == ["Correct", "Incorrect", "Ġright", "Ġwrong"]

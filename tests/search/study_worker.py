@@ -22,6 +22,8 @@ import ground  # type: ignore[import-not-found]  # beside this file
 import numpy as np  # noqa: F401 (imported before the fork, not in each child)
 import optuna  # noqa: F401
 import scipy.stats  # noqa: F401
+import sqlite_utils  # noqa: F401
+import statsmodels.stats.multitest  # noqa: F401
 
 import archon.executor  # noqa: F401
 from archon import crashing, limits, outcomes, runs  # noqa: F401

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from archon import optimize
+from archon.backends.torch_config import nominal_price
 from archon.base import Scored
 from archon.errors import BudgetRefused, ConfigError, RunError
 from archon.model import Price
@@ -19,6 +20,7 @@ from archon.search import Books, Proposal, Standing, Study
 from archon.search.posterior import standings
 from tests.search.ground import Toy, search_file, session
 
+NANO = Path(__file__).parents[2] / "archon" / "weights" / "nano"
 FEW = {"searcher": "{name: random, items: 8}", "trials": "4", "seeds": "[]"}
 
 
@@ -76,14 +78,13 @@ def test_calls_are_shared_and_counted(tmp_path: Path) -> None:
     assert max(int(study.books.table.calls[t.arm]) for t in study.trials) <= 5
 
 
-@pytest.mark.parametrize("engine", [pytest.param("race", marks=pytest.mark.slow), "tpe"])
-def test_a_dollar_budget_is_kept_and_used(tmp_path: Path, engine: str) -> None:
+def test_a_dollar_budget_is_kept_and_used(tmp_path: Path) -> None:
     # 320 architectures over 16 temperatures share few calls: ideas outlast the money.
     wide = "!choice [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]"
     with session(tmp_path / "pool.db", price=Price(input=1, output=150)) as opened:
         study = optimize(
             search_file(
-                temperature=wide, searcher=engine, items="{dev: 24, confirm: 24, test: 40}",
+                temperature=wide, searcher="tpe", items="{dev: 24, confirm: 24, test: 40}",
                 seeds="[]", budget="{usd: 0.4}",
             ),
             Toy(48, 40), session=opened,
@@ -95,6 +96,35 @@ def test_a_dollar_budget_is_kept_and_used(tmp_path: Path, engine: str) -> None:
     assert study.found.cut_short == ""
     assert len(study.found.winner.known) >= 1
     assert study.best.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["race", "tpe"])
+def test_a_dollar_at_the_prices_of_the_nano_family(tmp_path: Path, engine: str) -> None:
+    nominal = nominal_price(NANO)
+    assert nominal is not None
+    # Fifty times the nominal price: about 3,500 answers for a dollar, and ideas for 3,840 and more.
+    price = Price(input=50 * nominal.input, output=50 * nominal.output)
+    wide = "!choice [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]"
+    with session(tmp_path / "pool.db", price=price) as opened:
+        study = optimize(
+            search_file(
+                temperature=wide, searcher=engine, items="{dev: 48, confirm: 24, test: 40}",
+                seeds="[]", budget="{usd: 1.0}",
+            ),
+            Toy(72, 40), session=opened,
+        )  # fmt: skip
+    db = sqlite3.connect(tmp_path / "pool.db")
+    [(billed,)] = db.execute("SELECT sum(microusd) FROM attempts").fetchall()
+    assert study.spent.usd is not None
+    assert study.spent.usd == pytest.approx(billed / 1e6)
+    assert 0.9 <= study.spent.usd <= 1.0
+    assert study.ended == "budget of usd"
+    assert study.found is not None
+    assert study.found.cut_short == ""
+    assert study.best.check()
+    # It was delivered: the winner is as good as the better model alone, by construction.
+    assert study.found.winner.mean >= 0.6
 
 
 def test_the_reserve_is_not_eaten_by_the_search(tmp_path: Path) -> None:

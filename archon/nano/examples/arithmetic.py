@@ -36,13 +36,16 @@ class ArithmeticFamily(Family[Problem, Value]):
     Args:
         in_order: share of the workings that follow the story, and so are learnt soon; the rest are
             in any order. Above 0, checks and rankings derive the answer backwards.
+        aloud: whether checks and rankings end with every number judged and its judgement, so that
+            what is compared stands side by side.
     """
 
     name = "arithmetic"
     levels = LEVELS
 
-    def __init__(self, in_order: float = 0.0) -> None:
+    def __init__(self, in_order: float = 0.0, *, aloud: bool = False) -> None:
         self._in_order = in_order
+        self._aloud = aloud
 
     def stream(self, level: int, split: Split, seed: int) -> Iterator[Problem]:
         """Problems of a level."""
@@ -101,7 +104,13 @@ class ArithmeticFamily(Family[Problem, Value]):
             text = _backward(problem, belief, rng)
         elif belief.value == problem.answer:
             text = recheck(parse_key(problem.key), draft.text, rng)
+        if self._aloud:
+            text += f"\nThe answer {self._judged(problem, draft, belief)}."
         return Check(text, self.same(problem, draft, belief))
+
+    def _judged(self, problem: Problem, draft: Draft[Value], belief: Draft[Value]) -> str:
+        said = "without a number" if draft.value is None else str(draft.value)
+        return f"{said} is {'right' if self.same(problem, draft, belief) else 'wrong'}"
 
     def marks(self, problem: Problem, draft: Draft[Value]) -> list[bool]:
         """A line is right if it joins parts of the story with their signs, without a slip."""
@@ -121,7 +130,9 @@ class ArithmeticFamily(Family[Problem, Value]):
         rng: random.Random,
     ) -> str:
         """The working again."""
-        return _backward(problem, belief, rng) if self._in_order else belief.text
+        working = _backward(problem, belief, rng) if self._in_order else belief.text
+        lines = [f"[{name}] {self._judged(problem, draft, belief)}." for name, draft in drafts]
+        return "\n".join((working, *lines)) if self._aloud else working
 
     def statements(
         self, problem: Problem, belief: Draft[Value], count: int, rng: random.Random

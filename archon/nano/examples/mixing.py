@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -56,6 +56,7 @@ class Mix:
         roles: shares of the roles.
         knobs: misconceptions and habits.
         in_order: share of the arithmetic workings that follow the story (`ArithmeticFamily`).
+        aloud: whether who judges arithmetic says what is compared (`ArithmeticFamily`).
         drills: share of bare operations in the first part of a training.
     """
 
@@ -64,6 +65,7 @@ class Mix:
     roles: Mapping[str, float] = field(default_factory=lambda: dict(_ROLE_SHARES))
     knobs: Knobs = TAUGHT
     in_order: float = 0.0
+    aloud: bool = False
     drills: float = 0.03
 
     def __post_init__(self) -> None:
@@ -76,7 +78,7 @@ class Mix:
     @cached_property
     def families(self) -> Mapping[str, Family[Any, Any]]:
         """The tasks, as this mix teaches them."""
-        return {**FAMILIES, "arithmetic": ArithmeticFamily(self.in_order)}
+        return {**FAMILIES, "arithmetic": ArithmeticFamily(self.in_order, aloud=self.aloud)}
 
 
 _HARD = {
@@ -92,8 +94,32 @@ _SOFT = {
     "countdown": {3: 0.65, 4: 0.25, 5: 0.1},
     "constraints": {2: 0.35, 3: 0.3, 4: 0.2, 5: 0.1, 6: 0.05},
 }
+_LOW = {
+    "arithmetic": {1: 0.5, 2: 0.4, 3: 0.1},
+    "listfn": {1: 0.5, 2: 0.4, 3: 0.1},
+    "countdown": {3: 0.9, 4: 0.1},
+    "constraints": {2: 0.5, 3: 0.3, 4: 0.2},
+}
+_GENERATING = _ROLE_SHARES | {"generate": 0.9}
+_JUDGING = {
+    "generate": 0.1, "check": 0.24, "verdict": 0.14, "rank": 0.24, "fuse": 0.12, "critique": 0.06,
+    "review": 0.05, "refine": 0.05,
+}  # fmt: skip
 MIXES = {
-    "nano": replace(GENERAL, levels=_SOFT, in_order=0.85, drills=0.12),
+    "nano": Mix(
+        {"arithmetic": 0.15, "listfn": 0.15, "countdown": 0.25, "constraints": 0.45},
+        _LOW,
+        roles=_GENERATING,
+        in_order=0.85,
+        drills=0.12,
+    ),
+    "nano-judge": Mix(
+        {"arithmetic": 1.0},
+        {"arithmetic": {1: 0.3, 2: 0.45, 3: 0.25}},
+        roles=_JUDGING,
+        in_order=0.85,
+        aloud=True,
+    ),
     "nano-math": Mix(
         {"arithmetic": 0.5, "listfn": 0.08, "countdown": 0.3, "constraints": 0.12},
         _SOFT,

@@ -274,9 +274,25 @@ def _logprobs(text: str) -> dict[str, Any]:
     }
 
 
+def _prompt_logprobs(ask: Ask, most: int) -> list[Any]:
+    """Return vLLM's form: an object for each token but the first, which itself comes first."""
+    pieces = _PIECE.findall("".join(f"{m['role']}: {_text(m)}" for m in ask.messages))
+    shown: list[Any] = [None]
+    for at, piece in enumerate(pieces[1:], 1):
+        chance = _probability(piece, at)
+        rows = [(piece, chance), *((o, chance - 1.1 * (j + 1)) for j, o in enumerate(_OTHERS))]
+        shown.append(
+            {
+                str(1000 * at + i): {"logprob": p, "rank": i + 1, "decoded_token": text}
+                for i, (text, p) in enumerate(rows[: max(1, most)])
+            }
+        )
+    return shown
+
+
 def plain(reply: Reply, ask: Ask) -> dict[str, Any]:
     """Return a reply in one piece."""
-    body = {
+    body: dict[str, Any] = {
         "id": f"cmpl-{reply.number}",
         "object": "chat.completion" if ask.chat else "text_completion",
         "created": 0,
@@ -285,11 +301,19 @@ def plain(reply: Reply, ask: Ask) -> dict[str, Any]:
     }
     if reply.usage is not None:
         body["usage"] = reply.usage
+    if (most := ask.data.get("prompt_logprobs")) is not None:
+        # As vLLM does: for a chat beside the choices, else in each of them.
+        for place in [body] if ask.chat else body["choices"]:
+            place["prompt_logprobs"] = _prompt_logprobs(ask, most)
     return body
 
 
 def _whole(choice: Choice, i: int, ask: Ask) -> dict[str, Any]:
     rest = {"index": i, "finish_reason": choice.finish, "logprobs": choice.logprobs}
+    if ask.data.get("return_token_ids") is True:
+        # As vLLM does: the token that ended the reply is the last.
+        count = len(_PIECE.findall(choice.text))
+        rest["token_ids"] = [*range(1000, 1000 + count), *([2] if choice.finish == "stop" else [])]
     if not ask.chat:
         return {"text": choice.text, **rest}
     message = {"role": "assistant", "content": choice.text, "refusal": choice.refusal}
