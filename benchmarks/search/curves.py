@@ -52,7 +52,7 @@ class Curve:
         shared: whether a call is paid once.
         regret: by mark.
         optimism: reported less true score, by mark.
-        seconds: of the optimiser itself, mean over runs.
+        seconds: of one core for the optimiser itself, mean over runs.
     """
 
     name: str

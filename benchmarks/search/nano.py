@@ -56,9 +56,9 @@ def ours(settings: Settings, budgets: Sequence[int] = BUDGETS) -> tuple[Curve, d
         ends, paid, alone, seconds = [], [], [], []
         for draw in settings.draws:
             ground = NanoGround(settings.recorded, draw, RACED)
-            began = time.perf_counter()
+            began = time.process_time()
             found = hunt(ground, replace(Plan(calls), seed=draw))
-            seconds.append(time.perf_counter() - began)
+            seconds.append(time.process_time() - began)
             ends.append((true.max() - true[found.arm], found.score - true[found.arm]))
             paid.append(found.paid)
             alone.append(found.alone)
