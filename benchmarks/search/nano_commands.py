@@ -75,7 +75,7 @@ def measure(
     if race:
         ran, seen = ours(settings, calls)
         curves.append(ran)
-    found = {
+    found: dict[str, Any] = {
         "draws": draws, "curves": [each.to_json() for each in curves], "races": seen,
         "goal": goal(curves),
     }  # fmt: skip

@@ -181,4 +181,5 @@ class NanoGround:
 
     def evaluate(self, arm: int, block: Block) -> Floats:
         """Return 1 for each item of a block that an arm has right, else 0."""
-        return self._right[arm, self._items[block.split][block.start : block.stop]].astype(float)
+        items = self._items[block.split][block.start : block.stop]
+        return cast("Floats", self._right[arm, items].astype(float))

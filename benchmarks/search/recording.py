@@ -72,11 +72,11 @@ class _Remembering(Torch):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: dict[Model, dict[tuple[str, str], float]] = {}
+        self._said: dict[Model, dict[tuple[str, str], float]] = {}
 
     async def score(self, model: Model, question: str, answers: Sequence[str]) -> list[float]:
         """Return known scores, and those of new texts."""
-        known = self._known.setdefault(model, {})
+        known = self._said.setdefault(model, {})
         new = [answer for answer in dict.fromkeys(answers) if (question, answer) not in known]
         if new:
             scores = await super().score(model, question, new)
