@@ -13,6 +13,7 @@ DEMO_REPORT := build/demo.html
 DEMO_RUN := local/self-consistency
 DEMO := local/greedy local/single local/self-consistency local/best-by-reward local/reward-vote local/ensemble local/critique-fuse
 DEMO_CODE := local/unit-tests
+DEMO_SEARCH := small
 DEMO_QUESTION := Tom has 48 apples. He buys 3 bags of 8 apples. Then he gives 17 apples to Mia. How many apples does Tom have now? Give the answer after \#\#\#\#.
 
 $(READY): pyproject.toml constraints.txt
@@ -22,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 		-c constraints.txt -e ".[local,eval,dev]"
 	@touch $@
 
-demo: $(READY) ## measure architectures over the embedded models, on word problems and list functions
+demo: $(READY) ## measure architectures over the embedded models, and search for the best one
 	@echo "== one question through $(DEMO_RUN)"
 	@$(BIN)/archon run $(DEMO_RUN) "$(DEMO_QUESTION)" --answer number --mode reuse --trace
 	@echo
@@ -34,6 +35,9 @@ demo: $(READY) ## measure architectures over the embedded models, on word proble
 		--level $(DEMO_LEVEL) --limit $(DEMO_LIMIT)
 	@mkdir -p $(dir $(DEMO_REPORT))
 	@$(BIN)/archon report --last $(words $(DEMO) $(DEMO_CODE)) --out $(DEMO_REPORT)
+	@echo
+	@echo "== a search, a minute: the best of 48 architectures (archon search $(DEMO_SEARCH))"
+	@$(BIN)/archon search $(DEMO_SEARCH)
 
 lint: $(READY) ## ruff, mypy and the direction of imports
 	@echo "== ruff check"

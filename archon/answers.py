@@ -26,6 +26,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache
 from typing import ParamSpec, TypeVar
 
 from archon import numerals, symbolic
@@ -59,6 +60,7 @@ _LONE_LETTER = re.compile(r"(?<![\w'\u2019])([A-Z])(?![\w'\u2019])")
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
+@lru_cache(maxsize=1024)  # one text is read by votes, by the result and by the scorer
 def extract(text: str, kind: AnswerKind) -> str | None:
     r"""Return the answer that a text gives, or None if it cannot be read.
 

@@ -216,6 +216,8 @@ class Conductor:
             self._give_up_if_all_fail()
             if self.search.trials is not None and len(self.books.arms) >= self.search.trials:
                 return "trials"
+            if self.purse.late and rows:  # where all is paid already, no call would be refused
+                return "budget of seconds"
             room = self._room()
             asked = self.rounds.ask(self.books, number, room) if room else []
             if not asked:

@@ -158,11 +158,19 @@ class Candidates:
 
 
 def models_of(candidates: Candidates) -> tuple[Model, ...]:
-    """Return the models with which the architectures of a space write answers."""
+    """Return the models with which the architectures of a space write answers.
+
+    Looked at are some architectures all over the table, and the first one of every level of every
+    hole: a model that a hole chooses may stand in few.
+    """
+    import numpy as np
+
     table = candidates.table
-    step = max(1, table.own // LOOKED)
+    looked = set(range(0, table.own, max(1, table.own // LOOKED)))
+    for codes in table.rows[: table.own].T:
+        looked.update(np.unique(codes, return_index=True)[1].tolist())
     found: dict[Model, None] = {}
-    for row in range(0, table.own, step):
+    for row in sorted(looked):
         for _, layer in candidates.architecture(row).walk():
             if layer.kind == "generate" and isinstance(layer, ModelLayer):
                 found.update(dict.fromkeys(layer.models()))

@@ -111,6 +111,12 @@ class Purse:
         return max(0.0, min(shares)) if shares else None
 
     @property
+    def late(self) -> bool:
+        """Whether the search's share of the seconds is over."""
+        left = self.share.seconds_left
+        return left is not None and left <= 0
+
+    @property
     def unit(self) -> str:
         """The amount in which costs are weighed: the first that is limited."""
         limits = self.budget.limits()

@@ -52,7 +52,7 @@ class Curve:
         shared: whether a call is paid once.
         regret: by mark.
         optimism: reported less true score, by mark.
-        seconds: of the optimiser itself, mean over runs.
+        seconds: of one core for the optimiser itself, mean over runs.
     """
 
     name: str
@@ -77,7 +77,12 @@ class Curve:
 
 
 def curve(
-    name: str, items: int | None, shared: bool, paths: Sequence[Sequence[Step]], seconds: float
+    name: str,
+    items: int | None,
+    shared: bool,
+    paths: Sequence[Sequence[Step]],
+    seconds: float,
+    marks: Sequence[int] = MARKS,
 ) -> Curve:
     """Return the figures of several runs at every mark that all of them reached.
 
@@ -85,7 +90,7 @@ def curve(
     is left out, and so is one that some run stopped short of by more than a tenth.
     """
     regret, optimism = {}, {}
-    for mark in MARKS:
+    for mark in marks:
         reached = [[step for step in path if step[0] <= mark] for path in paths]
         enough = all(path and path[-1][0] >= 0.9 * mark for path in paths)
         if not enough or not all(reached):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from archon.benchmarks.search import truths
-from archon.benchmarks.search.curves import MARKS, Curve, Point, Step, curve
+from archon.benchmarks.search.curves import MARKS, Curve, Point
 from archon.benchmarks.search.ground import Ground, itas_arms
-from archon.benchmarks.search.rivals import RIVALS, Rival, trials
+from archon.benchmarks.search.paths import Start, both
+from archon.benchmarks.search.rivals import RIVALS
 from archon.search.arms import Split
 from archon.search.objectives import hypervolume
 from archon.search.pareto import front
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 __all__ = ["Settings", "fronts", "ours", "rival"]
-
-_DEAREST_TRIALS = 300
-"""Trials after which a rival stops in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,35 +110,16 @@ def rival(
     which: str, settings: Settings, calls: int = MARKS[-1], items: Sequence[int] = ()
 ) -> list[Curve]:
     """Return how a rival does with each size of the development set, plain and with sharing."""
-    way = RIVALS[which]
     found: list[Curve] = []
-    for size in items or way.sizes:
-        plain, shared, seconds = _paths(way, size, settings, calls)
-        found.append(curve(which, size, False, plain, seconds))
-        found.append(curve(which, size, True, shared, seconds))
+    for size in items or RIVALS[which].sizes:
+        found += both(RIVALS[which], size, _starts(size, settings), calls, settings.step)
     return found
 
 
-def _paths(
-    way: Rival, size: int, settings: Settings, calls: int
-) -> tuple[list[list[Step]], list[list[Step]], float]:
-    plain: list[list[Step]] = []
-    shared: list[list[Step]] = []
-    seconds = 0.0
+def _starts(size: int, settings: Settings) -> Iterator[Start]:
     for task, draw in settings.runs():
-        ground, true = Ground(task, draw, {"dev": size}), truths.of(task)
-        start = time.perf_counter()
         # Its own chance for every task: a lucky first guess must not count eight times.
-        done = trials(way, ground, size, 1_000 * draw + task, calls, _DEAREST_TRIALS)
-        seconds += time.perf_counter() - start
-        best = None
-        plain.append([])
-        shared.append([])
-        for trial in done:
-            if best is None or trial.score > best.score:
-                best = trial
-            regret, above = true.max() - true[best.arm], best.score - true[best.arm]
-            plain[-1].append((trial.alone, regret, above))
-            shared[-1].append((trial.shared, regret, above))
-        settings.step(f"{way.name} {size} task {task} draw {draw}: {100 * plain[-1][-1][1]:.2f}")
-    return plain, shared, seconds / len(plain)
+        yield Start(
+            Ground(task, draw, {"dev": size}), truths.of(task), 1_000 * draw + task,
+            f"task {task} draw {draw}",
+        )  # fmt: skip

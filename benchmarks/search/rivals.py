@@ -8,17 +8,17 @@ only calls that no trial before it made (the same search with our sharing).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from archon.benchmarks.search.space import CHECKS, FUSIONS, GENERATORS, SHAPE, WIDTHS
-from archon.search.arms import Block, Paid
+from archon.benchmarks.search.space import FUSIONS, GENERATORS, SHAPE
+from archon.search.arms import Arena, Block, Paid
 
 if TYPE_CHECKING:
-    from archon.benchmarks.search.ground import Ground
+    import optuna
 
-__all__ = ["RIVALS", "Rival", "Trial", "trials"]
+__all__ = ["RIVALS", "Ground", "Layout", "Rival", "Trial", "arm_of", "trials"]
 
 Score = Callable[[int | None], float]
 """Tells the score of an arm; of what is not in the space, -1."""
@@ -47,18 +47,41 @@ class Trial:
     shared: int
 
 
+class Layout(Protocol):
+    """How rivals write the architectures of a space down."""
+
+    @property
+    def choices(self) -> Sequence[Sequence[Any]]:
+        """The values of each setting."""
+
+    def arm(self, values: Sequence[Any]) -> int | None:
+        """Return the arm with these values, those without meaning ignored; None: no such arm."""
+
+    def suggested(self, trial: optuna.Trial) -> int | None:
+        """Return the arm that an Optuna trial suggests, asked only for what has a meaning."""
+
+
+class Ground(Arena, Protocol):
+    """Where rivals search."""
+
+    @property
+    def layout(self) -> Layout:
+        """How they write its architectures down."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rival:
     """A way to search.
 
     Attributes:
         name: in tables.
-        propose: asks for the scores of arms, for ever.
+        propose: asks for the scores of arms, for ever; is given how many there are, how they are
+            written down, and a seed.
         sizes: of the development split to try it with.
     """
 
     name: str
-    propose: Callable[[Score, int], Iterator[None]]
+    propose: Callable[[int, Layout, Score, int], Iterator[None]]
     sizes: tuple[int, ...] = SIZES
 
 
@@ -81,7 +104,7 @@ def trials(
         done.append(Trial(arm, share, paid.alone, paid.calls))
         return share
 
-    for _ in rival.propose(score, seed):
+    for _ in rival.propose(len(ground.arms), ground.layout, score, seed):
         # A search that proposes only what is not in the space would never end.
         if paid.alone >= calls or len(done) >= most or asked >= 20 * most:
             break
@@ -89,7 +112,10 @@ def trials(
 
 
 def arm_of(models: int, samples: int, widths: tuple[int, ...], check: int) -> int | None:
-    """Return the arm of these settings; widths of 0 are layers left out. None: not in the space."""
+    """Return the arm of the published space with these settings; None: not in the space.
+
+    Widths of 0 are layers left out.
+    """
     import numpy as np
 
     layers = tuple(width for width in widths if width)
@@ -99,39 +125,34 @@ def arm_of(models: int, samples: int, widths: tuple[int, ...], check: int) -> in
     return int(np.ravel_multi_index(place, SHAPE))
 
 
-def _random(score: Score, seed: int) -> Iterator[None]:
+def _random(arms: int, layout: Layout, score: Score, seed: int) -> Iterator[None]:
     import numpy as np
 
-    for arm in np.random.default_rng(seed).permutation(int(np.prod(SHAPE))):
+    for arm in np.random.default_rng(seed).permutation(arms):
         score(int(arm))
         yield
 
 
-_CHOICES: tuple[tuple[int, ...], ...] = (
-    tuple(range(1, 11)), tuple(range(1, 6)), WIDTHS, (0, *WIDTHS), (0, *WIDTHS), (0, 1, 2),
-)  # fmt: skip
-
-
-def _greedy(score: Score, seed: int) -> Iterator[None]:
+def _greedy(arms: int, layout: Layout, score: Score, seed: int) -> Iterator[None]:
     """One setting after the other, the best value of each kept; again from another start."""
     import numpy as np
 
     chance = np.random.default_rng(seed)
     while True:
-        now = [int(chance.choice(choices)) for choices in _CHOICES]
+        now = [choices[int(chance.integers(len(choices)))] for choices in layout.choices]
         best = -1.0
-        for column, choices in enumerate(_CHOICES):
+        for column, choices in enumerate(layout.choices):
             kept = now[column]
             for value in choices:
                 now[column] = value
-                found = score(arm_of(now[0], now[1], tuple(now[2:5]), now[5]))
+                found = score(layout.arm(now))
                 yield
                 if found > best:
                     best, kept = found, value
             now[column] = kept
 
 
-def _tpe(score: Score, seed: int) -> Iterator[None]:
+def _tpe(arms: int, layout: Layout, score: Score, seed: int) -> Iterator[None]:
     """Optuna's default sampler; the liar off, which changes nothing in a single process."""
     import optuna
 
@@ -140,21 +161,16 @@ def _tpe(score: Score, seed: int) -> Iterator[None]:
     study = optuna.create_study(direction="maximize", sampler=sampler)
     while True:
         trial = study.ask()
-        depth = trial.suggest_int("depth", 1, 3)
-        models, samples = trial.suggest_int("models", 1, 10), trial.suggest_int("samples", 1, 5)
-        widths = [trial.suggest_int(f"width {layer}", 2, 8, step=2) for layer in range(depth)]
-        check = trial.suggest_categorical("check", CHECKS)
-        arm = arm_of(models, samples, tuple(widths), CHECKS.index(check))
-        study.tell(trial, score(arm))
+        study.tell(trial, score(layout.suggested(trial)))
         yield
 
 
-def _paper(score: Score, seed: int) -> Iterator[None]:
+def _paper(arms: int, layout: Layout, score: Score, seed: int) -> Iterator[None]:
     """Archon's own: a Gaussian process on rounded numbers, 230 starts, expected improvement."""
     import numpy as np
     from bayes_opt import BayesianOptimization, UtilityFunction
 
-    bounds = {str(d): (0.0, len(choices) - 1.0) for d, choices in enumerate(_CHOICES)}
+    bounds = {str(d): (0.0, len(choices) - 1.0) for d, choices in enumerate(layout.choices)}
     optimizer: Any = BayesianOptimization(
         None, bounds, random_state=seed, verbose=0, allow_duplicate_points=True
     )
@@ -165,8 +181,8 @@ def _paper(score: Score, seed: int) -> Iterator[None]:
             point = {key: chance.uniform(*span) for key, span in bounds.items()}
         else:
             point = optimizer.suggest(improvement)
-        now = [choices[round(point[str(d)])] for d, choices in enumerate(_CHOICES)]
-        optimizer.register(point, score(arm_of(now[0], now[1], tuple(now[2:5]), now[5])))
+        now = [choices[round(point[str(d)])] for d, choices in enumerate(layout.choices)]
+        optimizer.register(point, score(layout.arm(now)))
         yield
 
 

@@ -216,6 +216,14 @@ def test_replay_makes_no_call(tmp_path: Path) -> None:
     assert sqlite3.connect(path).execute("SELECT count(*) FROM attempts").fetchone() == spent
 
 
+def test_a_deadline_ends_a_search_that_has_nothing_to_pay(tmp_path: Path) -> None:
+    whole = _study(tmp_path / "pool.db", trials="12")
+    late = _study(tmp_path / "pool.db", name="late", budget="seconds=0.001", trials="12")
+    assert late.ended == "budget of seconds"
+    assert len(late.trials) < len(whole.trials)
+    assert late.spent.calls == 0
+
+
 def test_a_seed_outside_the_space_can_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archon.search.finals.ablations", lambda whole: [])
     seed = tmp_path / "seed.yaml"
