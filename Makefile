@@ -36,7 +36,7 @@ demo: $(READY) ## measure architectures over the embedded models, and search for
 	@mkdir -p $(dir $(DEMO_REPORT))
 	@$(BIN)/archon report --last $(words $(DEMO) $(DEMO_CODE)) --out $(DEMO_REPORT)
 	@echo
-	@echo "== a search, a minute: the best of 48 architectures (archon search $(DEMO_SEARCH))"
+	@echo "== a search of about a minute: archon search $(DEMO_SEARCH)"
 	@$(BIN)/archon search $(DEMO_SEARCH)
 
 lint: $(READY) ## ruff, mypy and the direction of imports
