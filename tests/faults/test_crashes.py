@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -148,13 +148,27 @@ def test_200_stops_leave_nothing_in_doubt(provider: Provider, tmp_path: Path) ->
     _drain_often(provider, tmp_path, 200)
 
 
+def _stop_when(session: Session, holds: Callable[[], bool]) -> threading.Thread:
+    """Stop a session from another thread once something holds, however long that takes."""
+
+    def work() -> None:
+        until(holds)
+        session.stop()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
 def test_a_stopped_run_ends_with_what_it_has(provider: Provider, tmp_path: Path) -> None:
-    provider.set(latency=0.3)
+    provider.set(latency=0.8)
     model = at(provider, concurrency=32)
     arch = Generate(model=model, samples=4) >> Critique(model=model)
     with Session(tmp_path / "pool.db") as session:
-        threading.Timer(0.15, session.stop).start()
+        stopper = _stop_when(session, lambda: provider.stats()["in_flight"] == 1)
         result = archon.run(arch, "hi", session=session)
+        stopper.join()
+        provider.set(latency=0.1)
         assert result.cut_short == "stopped"
         assert len(result.candidates) == 4
         sent = provider.stats()["requests"]
@@ -196,7 +210,7 @@ def test_a_stop_holds_for_all_threads_until_the_last_one_ends(
 
 def test_a_stop_refuses_those_who_wait_for_the_budget(provider: Provider, tmp_path: Path) -> None:
     """Room that comes free while draining admits nobody."""
-    provider.set(latency=0.1)
+    provider.set(latency=0.8)
     model = at(provider)
     requests = [question(model, f"question {i}") for i in range(6)]
     room = (requests[0].upper(model.price).tokens or 0) + 60
@@ -206,8 +220,9 @@ def test_a_stop_refuses_those_who_wait_for_the_budget(provider: Provider, tmp_pa
         async def work() -> list[object]:
             return list(await each(session.gateway(), requests, Spending((ledger,))))
 
-        threading.Timer(0.05, session.stop).start()
+        stopper = _stop_when(session, lambda: provider.stats()["in_flight"] == 1)
         outcomes = session.wait(work())
+        stopper.join()
     assert [type(outcome) for outcome in outcomes[1:]] == [Stopped] * 5
     assert provider.stats()["requests"] == 1
 
