@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "covering"]
 
-BLOCK = 50
+BLOCK = 10
 """Items that are worked on together."""
 
 
