@@ -15,6 +15,8 @@ from archon.benchmarks.search.ablation import CALLS, ablate
 from archon.benchmarks.search.curves import MARKS, Curve, first_below
 from archon.benchmarks.search.itas import Settings, fronts, ours, rival
 from archon.benchmarks.search.losses import losses
+from archon.benchmarks.search.nano_commands import measure as measure_nano
+from archon.benchmarks.search.nano_commands import record as record_nano
 from archon.benchmarks.search.rivals import RIVALS
 from archon.errors import did_you_mean
 from archon.search.race import Plan
@@ -27,6 +29,8 @@ APP = typer.Typer(help="Measure how well architectures are found.", no_args_is_h
 KEPT = Path(__file__).parent / "results" / "itas-rivals.json"
 """Curves of the rivals, measured once."""
 
+APP.command("nano")(measure_nano)
+APP.command("record-nano")(record_nano)
 
 _BUDGETS = (25_000, 50_000, 100_000, 150_000)
 _FRONT = 100_000
