@@ -83,20 +83,24 @@ def curve(
     paths: Sequence[Sequence[Step]],
     seconds: float,
     marks: Sequence[int] = MARKS,
+    ended: bool = False,
 ) -> Curve:
     """Return the figures of several runs at every mark that all of them reached.
 
     A run counts at a mark with its last step within it. A mark at which some run has no step yet
-    is left out, and so is one that some run stopped short of by more than a tenth.
+    is left out, and so is one that some run stopped short of by more than a tenth, unless the runs
+    `ended`: then they had nothing more to pay for, and one more mark shows how.
     """
     regret, optimism = {}, {}
     for mark in marks:
         reached = [[step for step in path if step[0] <= mark] for path in paths]
         enough = all(path and path[-1][0] >= 0.9 * mark for path in paths)
-        if not enough or not all(reached):
+        if not all(reached) or not (enough or ended):
             continue
         regret[mark] = Point.of([path[-1][1] for path in reached])
         optimism[mark] = Point.of([path[-1][2] for path in reached])
+        if all(path[-1][0] <= mark for path in paths):
+            break
     return Curve(name, items, shared, regret, optimism, round(seconds, 3))
 
 

@@ -79,7 +79,7 @@ def rival(which: str, settings: Settings, sizes: Sequence[int] = ()) -> list[Cur
     found: list[Curve] = []
     for size in sizes or RIVALS[which].sizes:
         starts = _starts(size, settings)
-        found += both(RIVALS[which], size, starts, MARKS[-1], settings.step, MARKS)
+        found += both(RIVALS[which], size, starts, MARKS[-1], settings.step, MARKS, True)
     return found
 
 

@@ -46,6 +46,7 @@ def both(
     calls: int,
     step: Callable[[str], None],
     marks: Sequence[int] = MARKS,
+    ended: bool = False,
 ) -> list[Curve]:
     """Return the curves of a rival when every trial pays for itself, and when calls are shared.
 
@@ -56,6 +57,7 @@ def both(
         calls: paid unshared after which a run ends.
         step: is told of every run that ends.
         marks: calls at which the curves have points.
+        ended: whether runs that share end because no call is left that they had to pay for.
     """
     plain: list[list[Step]] = []
     shared: list[list[Step]] = []
@@ -78,5 +80,5 @@ def both(
     mean = seconds / len(plain)
     return [
         curve(way.name, size, False, plain, mean, marks),
-        curve(way.name, size, True, shared, mean, marks),
+        curve(way.name, size, True, shared, mean, marks, ended),
     ]

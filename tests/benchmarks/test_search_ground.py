@@ -134,6 +134,13 @@ def test_a_curve_takes_the_last_step_within_a_mark() -> None:
     assert Curve.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
+def test_runs_that_ended_count_at_one_mark_more() -> None:
+    paths = [[(4_000, 0.04, 0.1), (6_000, 0.02, 0.1)], [(3_000, 0.05, 0.0)]]
+    assert curve("x", 100, True, paths, 1.0, (2_500, 5_000, 10_000, 25_000)).regret == {}
+    found = curve("x", 100, True, paths, 1.0, (2_500, 5_000, 10_000, 25_000), ended=True)
+    assert {m: point.mean for m, point in found.regret.items()} == {5_000: 4.5, 10_000: 3.5}
+
+
 def test_the_program_measures_prints_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
