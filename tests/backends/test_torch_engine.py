@@ -550,8 +550,8 @@ def test_memory_does_not_wait_for_the_garbage_collector(home: Path) -> None:
         backend = Torch(Local("cpu", cache=400_000))
         model = Model(NAME, max_tokens=4)
         after = []
-        for wave in range(4):
-            asked = [ask(f"{wave} {n}", model) for n in range(60)]
+        for wave in range(3):
+            asked = [ask(f"{wave} {n}", model) for n in range(24)]
             await asyncio.gather(*(backend.complete(each, draws(2)) for each in asked))
             after.append(held())
         assert after[-1] <= after[0] * 1.25
