@@ -36,24 +36,28 @@ class Local:
         cache: bytes of each model's keys and values, half of them for texts being written and half
             for what may be read again; None for a quarter of the memory, on a CPU at most 1 GiB.
         reuse: whether what was read is kept for texts that begin alike.
+        threads: that compute each model on a CPU; None for as many as torch takes, and one for
+            models so small that more would hinder each other.
     """
 
     device: str = ""
     memory: int | None = None
     cache: int | None = None
     reuse: bool = True
+    threads: int | None = None
 
     @classmethod
     def from_environment(cls) -> Local:
-        """Read `ARCHON_DEVICE`, `ARCHON_DEVICE_MEMORY` and `ARCHON_DEVICE_CACHE`.
+        """Read `ARCHON_DEVICE`, and `ARCHON_DEVICE_` with `MEMORY`, `CACHE` and `THREADS`.
 
         Raises:
-            ConfigError: for what is no device or no size.
+            ConfigError: for what is no device, no size or no number of threads.
         """
         found = cls(
             os.environ.get("ARCHON_DEVICE", ""),
             _size("ARCHON_DEVICE_MEMORY"),
             _size("ARCHON_DEVICE_CACHE"),
+            threads=_count("ARCHON_DEVICE_THREADS"),
         )
         found.check()
         return found
@@ -94,6 +98,20 @@ def _size(variable: str) -> int | None:
     number, unit, binary = found.groups()
     power = " KMGT".index(unit.upper() or " ")
     return int(float(number) * (1024 if binary else 1000) ** power)
+
+
+def _count(variable: str) -> int | None:
+    """Return the number above zero that a variable of the environment gives.
+
+    Raises:
+        ConfigError: when that is none.
+    """
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ConfigError(f"{variable} must be a number from 1 on, got {text!r}")
+    return int(text)
 
 
 def device_of(name: str) -> torch.device:

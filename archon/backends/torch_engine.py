@@ -14,6 +14,7 @@ from archon.backends.torch_config import head_of, stored_dtype
 from archon.backends.torch_device import Local, Memory, device_of, dtype_of, is_memory_error
 from archon.backends.torch_files import LOADING, weights_of
 from archon.backends.torch_job import Job
+from archon.backends.torch_threads import use_threads
 from archon.errors import ModelError
 from archon.model import Draw, Outcome, Request
 
@@ -200,9 +201,11 @@ class Engine:
 
             device = device_of(self._local.device)
             dtype = dtype_of(self._dtype, device, stored_dtype(self._folder))
-        weights = weights_of(self._folder) * dtype.itemsize
-        size = weights + self._local.caches(device)
+        weights = weights_of(self._folder)
+        size = weights * dtype.itemsize + self._local.caches(device)
         budget = self._local.budget(device)
+        if device.type == "cpu":
+            use_threads(self._local.threads, weights)
         if self._memory.enter(self, size, budget, lambda: self._closing):
             with LOADING:
                 self._serving = Serving(self._folder, self._local, self._dtype)

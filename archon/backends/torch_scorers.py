@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from archon.backends.torch_config import stored_dtype
 from archon.backends.torch_device import Local, Memory, device_of, dtype_of, is_memory_error
 from archon.backends.torch_files import LOADING, weights_of
+from archon.backends.torch_threads import use_threads
 from archon.errors import ModelError
 
 if TYPE_CHECKING:
@@ -174,8 +175,11 @@ class Scorer(ABC, Generic[R]):
             with LOADING:
                 device = device_of(local.device)
             dtype = dtype_of(self._place.dtype, device, stored_dtype(self._folder))
-            size = int(BESIDE * weights_of(self._folder) * dtype.itemsize)
+            weights = weights_of(self._folder)
+            size = int(BESIDE * weights * dtype.itemsize)
             budget = local.budget(device)
+            if device.type == "cpu":
+                use_threads(local.threads, weights)
             if not self._place.memory.enter(self, size, budget, lambda: self._closing):
                 raise ModelError("the backend was closed")
             with LOADING:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Bits = NDArray[np.bool_]
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 __all__ = ["FILE", "SPACE", "NanoGround", "NanoLayout", "Recording", "recording"]
 
@@ -109,6 +110,16 @@ class Recording:
         """The architectures as a search sees them."""
         kinds = tuple(kind for _, kind, _ in self.columns)
         return Arms(self.units, kinds, self.indptr, self.nodes)
+
+    @cached_property
+    def votes(self) -> Ints:
+        """Architectures of the committed space that only vote on what was written."""
+        import numpy as np
+
+        names = [name for name, _, _ in self.columns]
+        voting = self.rows[:, names.index("selection")] == 0
+        rewritten = self.rows[:, names.index("rewritten")] == 1
+        return np.flatnonzero(voting & ~rewritten)
 
     @cached_property
     def layout(self) -> NanoLayout:

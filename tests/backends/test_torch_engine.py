@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,11 @@ def test_wrong_settings_are_errors_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("ARCHON_DEVICE_MEMORY", "1.5GiB")
     monkeypatch.setenv("ARCHON_DEVICE_CACHE", "200 MB")
     assert Local.from_environment() == Local("", 1_610_612_736, 200_000_000)
+    monkeypatch.setenv("ARCHON_DEVICE_THREADS", "3")
+    assert Local.from_environment().threads == 3
+    monkeypatch.setenv("ARCHON_DEVICE_THREADS", "0")
+    with pytest.raises(ConfigError, match="ARCHON_DEVICE_THREADS must be a number from 1 on"):
+        Torch()
     with pytest.raises(ValueError, match="max_tokens"):
         Model(NAME, max_tokens=0)
     with pytest.raises(ConfigError, match="first_temperature"):
@@ -289,6 +295,36 @@ def test_wrong_settings_are_errors_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     if not torch.cuda.is_available():
         [error] = run(Torch(Local("cuda:7")).complete(ask("hi"), draws(1)))
         assert "no device 'cuda:7'" in str(error)
+
+
+@pytest.mark.parametrize(("wanted", "small", "used"), [(None, True, 1), (3, True, 3), (None, False, 2)])
+def test_threads_are_those_of_one_model(
+    home: Path, monkeypatch: pytest.MonkeyPatch, wanted: int | None, small: bool, used: int
+) -> None:
+    """What one model is computed with leaves other threads as they are."""
+    seen = set()
+    advance = Serving.advance
+
+    def watched(self: Serving) -> None:
+        seen.add(torch.get_num_threads())
+        advance(self)
+
+    monkeypatch.setattr(Serving, "advance", watched)
+    if not small:
+        monkeypatch.setattr("archon.backends.torch_threads.SMALL", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        backend = Torch(Local("cpu", threads=wanted))
+        run(one(backend, ask("hello", GREEDY)))
+        run(backend.close())
+        later: list[int] = []
+        thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert (seen, torch.get_num_threads(), later) == ({used}, 2, [2])
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_abilities_pass_the_gateway(home: Path, backend: Torch) -> None:
