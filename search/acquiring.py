@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from archon.search.racing import Field
     from archon.search.surrogate import Surrogate
 
-__all__ = ["CROWD", "crowd", "plausible_winners", "spread"]
+__all__ = ["CROWD", "crowd", "free_rides", "plausible_winners", "spread"]
 
 CROWD = 4
 """Plausible winners to choose from, for each arm that a round measures."""
@@ -51,6 +52,31 @@ def crowd(field: Field, measured: Measured, block: Block, most: int) -> list[int
     _, first = np.unique(field.winners, return_index=True)
     winners = field.arms[field.winners[np.sort(first)]].tolist()
     return [arm for arm in winners if (arm, block) not in measured][:most]
+
+
+def free_rides(
+    field: Field, paid: Paid, measured: Measured, blocks: Iterable[Block], count: int
+) -> list[tuple[int, Block]]:
+    """Return up to `count` measurements of plausible winners that cost no call.
+
+    Where others have paid for everything that an arm asks on a block, measuring it there adds what
+    it is worth and no call.
+
+    Args:
+        field: who is in the race.
+        paid: what is paid.
+        measured: what was measured; nothing is measured twice.
+        blocks: where, in order.
+        count: how many at most.
+    """
+    found: list[tuple[int, Block]] = []
+    for block in blocks:
+        for arm in crowd(field, measured, block, len(field.arms)):
+            if len(found) == count:
+                return found
+            if not paid.new(arm, block):
+                found.append((arm, block))
+    return found
 
 
 def spread(

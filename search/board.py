@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from archon.search.arms import Arms, Block, Paid
 from archon.search.books import Books, Proposal, Told
-from archon.search.measured import Measured
+from archon.search.measured import MODELLED, Measured
 from archon.search.posterior import units_of
 from archon.search.surrogate import Posterior, Surrogate
 
@@ -30,7 +30,7 @@ __all__ = ["Board"]
 
 GROWTH = 1.4
 FIRST_FIT = 8
-SEEN = 600
+SEEN = MODELLED
 """Trials that the model sees: those of the leading arms and the latest."""
 
 

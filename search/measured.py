@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["Measured"]
+__all__ = ["MODELLED", "Measured"]
+
+MODELLED = 600
+"""Measurements that a belief is made of, about: its time grows with their cube."""
 
 
 class Measured:

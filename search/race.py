@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archon.errors import ConfigError
 from archon.search import acquiring, racing, selecting
 from archon.search.arms import Arms, Block, Paid, Split
-from archon.search.measured import Measured
+from archon.search.measured import MODELLED, Measured
 from archon.search.surrogate import Posterior, Surrogate
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Plan:
         starts: arms to begin with, besides the seeds.
         width: arms of a round.
         items: of the first rounds. Every eight rounds the number doubles.
+        free: most measurements of a round that cost no call, beside the others.
         seed: of every chance.
 
     Raises:
@@ -57,15 +58,17 @@ class Plan:
     starts: int = 16
     width: int = 8
     items: int = 16
+    free: int = 32
     seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.confirm, self.test) < 0 or self.confirm + self.test >= 1:
             rule = "confirm and test are shares that leave something for the rounds"
             raise ConfigError(f"{rule}; got {self.confirm} and {self.test}", where="plan")
-        for name in ("calls", "starts", "width", "items"):
-            if getattr(self, name) < 1:
-                rule = f"{name} must be at least 1"
+        least = {"calls": 1, "starts": 1, "width": 1, "items": 1, "free": 0}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                rule = f"{name} must be at least {low}"
                 raise ConfigError(f"{rule}; got {getattr(self, name)}", where=f"plan.{name}")
 
 
@@ -102,9 +105,10 @@ class Race:
 
     Rounds take fresh items while there are any, so that no item decides much, and arms of one
     round share theirs. Who is measured is a draw from the posterior, so arms leave the race as
-    they become implausible. The final measures the ten most probable arms on the confirm split;
-    the posterior after it names the winner. The winner alone is measured on the test split, and
-    those scores take part in no choice.
+    they become implausible. What others have paid for already is measured beside it, and when the
+    calls are spent. The final measures the ten most probable arms on the confirm split; the
+    posterior after it names the winner. The winner alone is measured on the test split, and those
+    scores take part in no choice.
 
     Args:
         arms: what may be tried.
@@ -230,7 +234,17 @@ class Race:
         seen = np.unique(posterior.arms[posterior.arms < len(self.arms)])
         race = racing.field(self.arms, posterior, seen, self.plan.front, self._chance)
         chosen = self.acquired(race, block, left)
-        return self._taken(block, [Ask(arm, block) for arm in chosen])
+        asks = [Ask(arm, block) for arm in chosen]
+        if asks:
+            self._taken(block, asks)
+        return asks + [ask for ask in self._free(race) if ask not in asks]
+
+    def _free(self, race: Field) -> list[Ask]:
+        """Return measurements that cost nothing, on the latest blocks first."""
+        count = max(0, min(self.plan.free, MODELLED - len(self.measured)))
+        blocks = reversed(self.measured.blocks)
+        rides = acquiring.free_rides(race, self.paid, self.measured, blocks, count)
+        return [Ask(arm, block) for arm, block in rides]
 
     def acquired(self, race: Field, block: Block, left: int) -> list[int]:
         """Return the arms to measure on a block, for so many calls at most."""

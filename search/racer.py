@@ -15,6 +15,7 @@ from archon.search import acquiring, racing
 from archon.search.arms import Block
 from archon.search.board import Board
 from archon.search.books import Books, Proposal, Standing
+from archon.search.measured import MODELLED, Measured
 from archon.search.posterior import standings
 from archon.search.surrogate import Surrogate
 from archon.search.thompson import Thompson
@@ -34,10 +35,13 @@ class Race:
         items: of the blocks of the first rounds.
         width: architectures that a round measures.
         starts: that are measured before any belief, far from each other.
+        free: most measurements of a round that cost no call, beside the others: they cost time.
     """
 
-    def __init__(self, *, items: int = 16, width: int = 8, starts: int = 16) -> None:
-        self.items, self.width, self.starts = items, width, starts
+    def __init__(
+        self, *, items: int = 16, width: int = 8, starts: int = 16, free: int = 32
+    ) -> None:
+        self.items, self.width, self.starts, self.free = items, width, starts, free
         self._boards: WeakKeyDictionary[Books, Board] = WeakKeyDictionary()
         """What was worked out of books: it saves time, and nothing depends on it."""
 
@@ -90,8 +94,16 @@ class Race:
                 race, board.paid, measured, block, self.width, room
             )
             if chosen:
-                return board.proposals(chosen, block)
-        return []
+                paying = board.proposals(chosen, block)
+                return [*paying, *(p for p in self._free(board, race, measured) if p not in paying)]
+        return self._free(board, race, measured)
+
+    def _free(self, board: Board, race: racing.Field, measured: Measured) -> list[Proposal]:
+        """Return measurements that cost nothing, on the latest blocks first."""
+        count = max(0, min(self.free, MODELLED - len(measured)))
+        blocks = reversed(board.blocks)
+        rides = acquiring.free_rides(race, board.paid, measured, blocks, count)
+        return [board.proposals([arm], block)[0] for arm, block in rides]
 
     def _fresh(self, books: Books, board: Board) -> Block | None:
         """Return the next items that no arm was measured on; None when there are none."""

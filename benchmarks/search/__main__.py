@@ -15,6 +15,7 @@ from archon.benchmarks.search.ablation import CALLS, ablate
 from archon.benchmarks.search.curves import MARKS, Curve, first_below
 from archon.benchmarks.search.itas import Settings, fronts, ours, rival
 from archon.benchmarks.search.losses import losses
+from archon.benchmarks.search.nano_commands import claims as count_claims
 from archon.benchmarks.search.nano_commands import measure as measure_nano
 from archon.benchmarks.search.nano_commands import record as record_nano
 from archon.benchmarks.search.rivals import RIVALS
@@ -31,6 +32,7 @@ KEPT = Path(__file__).parent / "results" / "itas-rivals.json"
 
 APP.command("nano")(measure_nano)
 APP.command("record-nano")(record_nano)
+APP.command("claims")(count_claims)
 
 _BUDGETS = (25_000, 50_000, 100_000, 150_000)
 _FRONT = 100_000

@@ -9,17 +9,19 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from archon.benchmarks.search import figure
 from archon.benchmarks.search.curves import Curve
 from archon.benchmarks.search.nano import BUDGETS, MARKS, Settings, goal, ours, rival
-from archon.benchmarks.search.nano_ground import FILE, SPACE, Recording
+from archon.benchmarks.search.nano_ground import FILE, SPACE, Recording, recording
+from archon.benchmarks.search.null import CASES, Case, claimed
 from archon.benchmarks.search.rivals import RIVALS
 from archon.errors import did_you_mean
 from archon.writing import whole_file
 
-__all__ = ["KEPT", "measure", "record"]
+__all__ = ["KEPT", "claims", "measure", "record"]
 
 KEPT = Path(__file__).parent / "results" / "nano-rivals.json"
 """Curves of the rivals, measured once."""
@@ -87,6 +89,45 @@ def measure(
         typer.echo(json.dumps(found, indent=1))
     else:
         _show(curves, found["goal"])
+
+
+def claims(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON, no table")] = False,
+    studies: Annotated[int, typer.Option(min=1, help="of each case")] = 2_000,
+    out: Annotated[Path | None, typer.Option(help="write the JSON to this file")] = None,
+) -> None:
+    """Count how often a winner is claimed: all equal, a baseline the best, and as it is."""
+    found = []
+    for case in CASES:
+        found.append(_claimed(case, studies))
+        if out is not None:
+            _write(found, out)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    table = Table(title="studies that claim a winner, exact 95 % interval")
+    for head in ("case", "studies", "claims", "%", "wrong", "%", "winner better", "test items"):
+        table.add_column(head)
+    for each in found:
+        table.add_row(
+            each["case"], str(each["studies"]), *_counted(each["claims"]),
+            *_counted(each["wrong"]), str(each["better"]), str(each["test items"]),
+        )  # fmt: skip
+    Console().print(table)
+
+
+def _claimed(case: Case, studies: int) -> dict[str, Any]:
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(case, total=studies)
+
+        def step(done: int, count: int) -> None:
+            progress.update(task, completed=done, description=f"{case}: {count} claims")
+
+        return claimed(case, recording(), studies, step=step)
+
+
+def _counted(found: dict[str, Any]) -> tuple[str, str]:
+    return str(found["count"]), f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"
 
 
 def shown(curves: Sequence[Curve]) -> list[Curve]:

@@ -185,12 +185,19 @@ class NanoGround:
 
         self.arms, self.layout = recorded.arms, recorded.layout
         self.sizes = dict(sizes)
-        self._right = recorded.right
         chance = np.random.default_rng([draw, 828])
         items = recorded.right.shape[1]
-        self._items = {split: chance.integers(items, size=size) for split, size in sizes.items()}
+        self._outcomes = {
+            split: recorded.right[:, chance.integers(items, size=size)]
+            for split, size in sizes.items()
+        }
+
+    def deal(self, chance: np.random.Generator) -> None:
+        """Deal the outcomes of every item anew among the architectures: none is better then."""
+        for split, right in self._outcomes.items():
+            self._outcomes[split] = chance.permuted(right, axis=0)
 
     def evaluate(self, arm: int, block: Block) -> Floats:
         """Return 1 for each item of a block that an arm has right, else 0."""
-        items = self._items[block.split][block.start : block.stop]
-        return cast("Floats", self._right[arm, items].astype(float))
+        right = self._outcomes[block.split][arm, block.start : block.stop]
+        return cast("Floats", right.astype(float))

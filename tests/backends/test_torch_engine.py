@@ -297,7 +297,9 @@ def test_wrong_settings_are_errors_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         assert "no device 'cuda:7'" in str(error)
 
 
-@pytest.mark.parametrize(("wanted", "small", "used"), [(None, True, 1), (3, True, 3), (None, False, 2)])
+@pytest.mark.parametrize(
+    ("wanted", "small", "used"), [(None, True, 1), (3, True, 3), (None, False, 2)]
+)
 def test_threads_are_those_of_one_model(
     home: Path, monkeypatch: pytest.MonkeyPatch, wanted: int | None, small: bool, used: int
 ) -> None:

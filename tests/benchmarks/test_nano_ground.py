@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,14 @@ from archon.benchmarks.search.curves import Curve, Point
 from archon.benchmarks.search.nano import Settings, goal, ours, rival
 from archon.benchmarks.search.nano_commands import shown
 from archon.benchmarks.search.nano_ground import FILE, SPACE, NanoGround, Recording, recording
+from archon.benchmarks.search.null import PLAN, claimed
 from archon.benchmarks.search.recording import Recorder, covering
 from archon.benchmarks.search.rivals import RIVALS, trials
 from archon.config import Source
 from archon.evaluation import evaluate
 from archon.search import read_search
 from archon.search.arms import Block
+from archon.search.race import Plan
 from archon.search.reading import TAGS
 from archon.search.table import Table
 
@@ -118,6 +121,17 @@ def test_levels_of_absent_holes_mean_nothing(tiny: Recording) -> None:
     assert layout.arm([1, 1, 1]) is None
 
 
+def test_dealt_anew_all_are_as_good(tiny: Recording) -> None:
+    ground = NanoGround(tiny, 3, {"dev": 8_000})
+    block = Block("dev", 0, 8_000)
+    before = sum(ground.evaluate(arm, block) for arm in range(4))
+    ground.deal(np.random.default_rng(1))
+    dealt = np.array([ground.evaluate(arm, block) for arm in range(4)])
+    assert (dealt.sum(axis=0) == before).all()
+    # Four standard errors of a mean over 8,000 items.
+    assert np.abs(dealt.mean(axis=1) - tiny.true.mean()).max() < 4 * 0.5 / 8_000**0.5
+
+
 def test_items_are_drawn_with_replacement(tiny: Recording) -> None:
     ground = NanoGround(tiny, 3, {"dev": 4_000, "confirm": 5})
     scores = [ground.evaluate(arm, Block("dev", 0, 4_000)).mean() for arm in range(4)]
@@ -147,6 +161,27 @@ def test_regret_is_zero_where_the_best_is_found(tiny: Recording) -> None:
     race, seen = ours(settings, [2_000])
     assert race.regret[2_000].mean == 0
     assert seen["2000"]["paid"] <= 2_000
+
+
+def test_claims_are_counted_and_right_ones_told_from_wrong() -> None:
+    plan = Plan(800, test=0.3, free=0)
+    equal = claimed("equal", recording(), 3, plan)
+    assert equal["better"] == 0
+    assert equal["claims"]["count"] == equal["wrong"]["count"]
+    tuned = claimed("tuned", recording(), 3, plan)
+    assert tuned["better"] == 0
+    # Exact interval of none of three: 1 - 0.025 ** (1 / 3).
+    assert (tuned["claims"]["low"], tuned["claims"]["high"]) == (0.0, 0.7076)
+    assert tuned["test items"] >= 10
+
+
+def test_a_sure_winner_is_claimed() -> None:
+    """Some that are always right, among coins."""
+    real = recording()
+    right = np.random.default_rng(0).random(real.right.shape) < 0.5
+    right[np.setdiff1d(np.flatnonzero(real.arms.calls > 12), real.votes)] = True
+    found = claimed("real", replace(real, right=right), 2, PLAN)
+    assert (found["claims"]["count"], found["better"], found["wrong"]["count"]) == (2, 2, 0)
 
 
 def curve_of(name: str, items: int | None, regret: dict[int, float]) -> Curve:

@@ -46,18 +46,39 @@ def test_the_same_seed_gives_the_same_race() -> None:
     assert first.path != hunt(arena(), Plan(1_500, seed=4)).path
 
 
-def test_nothing_is_asked_twice_and_items_are_shared() -> None:
+def test_nothing_is_asked_twice_and_what_is_paid_for_shares_its_items() -> None:
     ground = arena()
     race = Race(ground.arms, ground.sizes, Plan(4_000))
-    asked = []
+    asked: list[Ask] = []
+    known: dict[object, set[int]] = {}
     while asks := race.ask():
-        blocks = {ask.block for ask in asks}
-        assert len(blocks) == 1
-        asked += asks
+        paying = set()
         for ask in asks:
+            nodes = set(ground.arms.nodes_of(ask.arm).tolist())
+            if nodes - known.setdefault(ask.block, set()):
+                paying.add(ask.block)
+            known[ask.block] |= nodes
             race.tell(ask, ground.evaluate(*ask))
+        assert len(paying) <= 1
+        asked += asks
     assert len(asked) == len(set(asked))
     assert sum(ask.block.split == "test" for ask in asked) == 1
+
+
+def test_what_costs_nothing_is_measured_too() -> None:
+    measured, paid = {}, {}
+    for free in (0, 32):
+        ground = arena()
+        race = Race(ground.arms, ground.sizes, Plan(2_000, free=free))
+        rounds = []
+        while asks := race.ask():
+            rounds += [len(asks)] if asks[0].block.split == "dev" else []
+            for ask in asks:
+                race.tell(ask, ground.evaluate(*ask))
+        assert max(rounds) <= 8 + free
+        measured[free], paid[free] = len(race.measured), race.paid.calls
+    assert measured[32] > 1.2 * measured[0]
+    assert max(paid.values()) <= 2_000
 
 
 def test_test_scores_take_part_in_no_choice() -> None:
