@@ -130,6 +130,11 @@ class Board:
         assert fit is not None
         return fit
 
+    @property
+    def left(self) -> int:
+        """How many more trials there can be before the model does not see them all."""
+        return max(0, SEEN - len(self.whole))
+
     def measured(self, books: Books) -> Measured:
         """Return the trials that the model sees: all, or those of the best means and the latest."""
         return self._as_measured(books, self._visible())

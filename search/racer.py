@@ -15,7 +15,7 @@ from archon.search import acquiring, racing
 from archon.search.arms import Block
 from archon.search.board import Board
 from archon.search.books import Books, Proposal, Standing
-from archon.search.measured import MODELLED, Measured
+from archon.search.measured import Measured
 from archon.search.posterior import standings
 from archon.search.surrogate import Surrogate
 from archon.search.thompson import Thompson
@@ -100,8 +100,7 @@ class Race:
 
     def _free(self, board: Board, race: racing.Field, measured: Measured) -> list[Proposal]:
         """Return measurements that cost nothing, on the latest blocks first."""
-        count = max(0, min(self.free, MODELLED - len(measured)))
-        blocks = reversed(board.blocks)
+        count, blocks = min(self.free, board.left), reversed(board.blocks)
         rides = acquiring.free_rides(race, board.paid, measured, blocks, count)
         return [board.proposals([arm], block)[0] for arm, block in rides]
 
