@@ -7,9 +7,10 @@ of five techniques, run and paid for through archon (``archon.nano.factorial``).
 Published ranges for large models differ from task to task; those here say that the phenomenon is
 there, and not alone: per-item success that is spread out with many items near 0 (Brown et al. 2024,
 "Large Language Monkeys", section 3), votes that are wrong because errors agree (Kim et al. 2025,
-"Correlated Errors in Large Language Models"), verifiers that accept what their own generator
-got wrong, judges that look at the position (Zheng et al. 2023, "Judging LLM-as-a-judge", section
-3.3), and confidence that is too high (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+"Correlated Errors in Large Language Models"; only where answers can be compared: two texts that are
+written freely are never the same), verifiers that accept what their own generator got wrong, judges
+that look at the position (Zheng et al. 2023, "Judging LLM-as-a-judge", section 3.3), and confidence
+that is too high (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from rich.table import Table
 from transformers.utils import logging
 
 import archon
-from archon.nano.answering import Asked, asked, majority, speaker
+from archon.nano.answering import Answer, Asked, asked, majority, speaker
 from archon.nano.cells import Place
 from archon.nano.examples.mixing import FAMILIES
 from archon.nano.factorial import HOMES, TECHNIQUES, Measured, Subset, factorial, vote_at, votes
@@ -38,6 +39,8 @@ from archon.writing import whole_file
 
 __all__ = [
     "Check",
+    "accepted_gap",
+    "agreeing",
     "agreement",
     "calibration_error",
     "main",
@@ -48,6 +51,9 @@ __all__ = [
 
 SHARPENED = "arithmetic"
 """Where the sharpened variant is compared with its trunk."""
+
+FREE = ("constraints",)
+"""Where answers are texts written freely, so that no two are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +81,20 @@ class Check:
 
 
 def spread(found: Sequence[Asked], benchmark: str) -> Iterator[Check]:
-    """How success differs between items, and how often the most frequent answer is wrong."""
+    """How success differs between items."""
     shares = [one.share for one in found]
     mean = sum(shares) / len(shares)
     deviation = (sum((share - mean) ** 2 for share in shares) / len(shares)) ** 0.5
     yield Check("standard deviation of success per item", benchmark, deviation, 0.2, 0.5)
     tail = sum(share < 0.1 for share in shares) / len(shares)
     yield Check("items with success below 10 %", benchmark, tail, 0.05, 0.5)
+
+
+def agreeing(found: Sequence[Asked], benchmark: str) -> Iterator[Check]:
+    """How often the most frequent answer is wrong, and two wrong answers are the same."""
     wrong = sum(not majority(one.answers).right for one in found) / len(found)
     yield Check("items whose most frequent answer is wrong", benchmark, wrong, 0.1, 0.3)
+    yield Check("same wrong answer among two wrong ones", benchmark, agreement(found), 0.05, 0.6)
 
 
 def agreement(found: Sequence[Asked]) -> float | None:
@@ -132,10 +143,7 @@ def verdicts_on(
     """Whom the verifier believes: wrong answers of its own model, and of another one."""
     voice = speaker(weights / HOMES[benchmark].judge)
     mine, others = chances(voice, own, 4), chances(voice, foreign, 4)
-    accepted = [
-        _share([p > 0.5 for _, answer, p in found if not answer.right]) for found in (mine, others)
-    ]
-    gap = None if None in accepted else float(accepted[0] or 0) - float(accepted[1] or 0)
+    gap = accepted_gap(mine, others)
     yield Check("wrong ones accepted, own minus other model's", benchmark, gap, 0.0, 0.6)
     shares = sorted(one.share for one in own)
     middle = shares[len(shares) // 2]
@@ -145,6 +153,28 @@ def verdicts_on(
     yield Check("wrong ones accepted, hard minus easy items", benchmark, gap, 0.0, 0.8)
     error = calibration_error([p for _, _, p in mine], [a.right for _, a, _ in mine])
     yield Check("calibration error of the verifier", benchmark, error, 0.02, 0.35)
+
+
+def accepted_gap(
+    mine: Sequence[tuple[Asked, Answer, float]], others: Sequence[tuple[Asked, Answer, float]]
+) -> float | None:
+    """Return how much more often wrong answers of `mine` are accepted than those of `others`.
+
+    It is the mean over the problems that both have wrong answers to: a weak model is wrong on easy
+    problems too, where a verifier is harder to deceive. None where there is no such problem.
+    """
+    found: list[dict[str, list[bool]]] = []
+    for judged in (mine, others):
+        found.append({})
+        for one, answer, chance in judged:
+            if not answer.right:
+                found[-1].setdefault(one.problem.key, []).append(chance > 0.5)
+    gaps = [
+        sum(accepted) / len(accepted) - sum(found[1][key]) / len(found[1][key])
+        for key, accepted in found[0].items()
+        if key in found[1]
+    ]
+    return sum(gaps) / len(gaps) if gaps else None
 
 
 def _share(hits: Sequence[bool]) -> float | None:
@@ -185,7 +215,8 @@ def single(weights: Path, benchmark: str, problems: int, samples: int) -> Iterat
     home = HOMES[benchmark]
     own = asked(speaker(weights / home.writer), family, level, problems, samples)
     yield from spread(own, benchmark)
-    yield Check("same wrong answer among two wrong ones", benchmark, agreement(own), 0.05, 0.6)
+    if benchmark not in FREE:
+        yield from agreeing(own, benchmark)
     yield Check("length against being right", benchmark, length_correlation(own), -0.6, 0.3)
     if not MEMBERS[home.judge].judge:
         return

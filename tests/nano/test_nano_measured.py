@@ -175,8 +175,19 @@ def test_spread_over_items() -> None:
     lines = {one.what: one for one in realism.spread(rows, "arithmetic")}
     assert lines["standard deviation of success per item"].value == 0.5
     assert lines["items with success below 10 %"].value == 0.5
+    lines = {one.what: one for one in realism.agreeing(rows, "arithmetic")}
     wrong = lines["items whose most frequent answer is wrong"]
     assert (wrong.value, wrong.holds) == (0.5, False)
+    assert lines["same wrong answer among two wrong ones"].value == 1.0
+
+
+def test_who_is_believed_is_compared_on_the_same_problems() -> None:
+    """The second problem counts for nothing: only one of both is wrong there."""
+    rows = [asked("wrong", "wrong", at=0), asked("right", "wrong", at=1)]
+    mine = [(rows[0], rows[0].answers[0], 0.9), (rows[0], rows[0].answers[1], 0.2)]
+    others = [(rows[0], rows[0].answers[0], 0.1), (rows[1], rows[1].answers[1], 0.9)]
+    assert realism.accepted_gap(mine, others) == 0.5
+    assert realism.accepted_gap(mine, others[1:]) is None
 
 
 def test_longer_wrong_answers_correlate_below_zero() -> None:
