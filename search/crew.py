@@ -96,7 +96,10 @@ class Crew:
         known |= self.recorded.outcomes(selection, items)
 
     async def work_off(self, one: Callable[[TrialRow], Awaitable[None]]) -> None:
-        """Do open trials until none is left, other processes' included, or something stops it.
+        """Do open trials until none is left, other processes' included, or a signal stops it.
+
+        Once a budget is spent the rest is tried all the same: what is paid for ends well, and what
+        is not is cut at its first call. A trial left open would keep the study from its verdict.
 
         Args:
             one: does a trial and ends it by `end`.
@@ -104,13 +107,13 @@ class Crew:
         running: set[asyncio.Task[None]] = set()
         try:
             while True:
-                while len(running) < self.trials and not self.stopped:
+                while len(running) < self.trials and self.stopped != "stopped":
                     row = await self._take()
                     if row is None:
                         break
                     running.add(asyncio.ensure_future(one(row)))
                 if not running:
-                    if self.stopped or not self._others():
+                    if self.stopped == "stopped" or not self._others():
                         return
                     await asyncio.sleep(POLL)
                     continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,7 +111,13 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        return _parsed(file, file.stat().st_mtime_ns)
     except (OSError, ValueError):
         return {}
+
+
+@lru_cache(maxsize=64)
+def _parsed(file: Path, changed: int) -> dict[str, Any]:
+    """Return what a file holds; it is asked for at every call of a model."""
+    data = json.loads(file.read_text(encoding="utf-8"))
     return data if isinstance(data, dict) else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from archon.stats.intervals import mean_interval
 
-__all__ = ["MARKS", "Curve", "Point", "curve", "first_below"]
+__all__ = ["MARKS", "Curve", "Point", "at_best_size", "curve", "first_below"]
 
 MARKS = (10_000, 25_000, 50_000, 100_000, 150_000, 300_000, 1_000_000)
 """Paid calls at which searches are compared."""
@@ -107,3 +107,30 @@ def curve(
 def first_below(found: Curve, regret: float) -> int | None:
     """Return the first mark at which the mean regret is at most this; None if at none."""
     return next((mark for mark, point in found.regret.items() if point.mean <= regret), None)
+
+
+def at_best_size(curves: Sequence[Curve]) -> list[Curve]:
+    """Return one curve for every way to search: at each mark that of its best size so far.
+
+    Whoever does so knows the truth about sizes, and when to stop; this flatters the ways that have
+    to be told a size. A curve made of several has no number of items.
+    """
+    ways: dict[tuple[str, bool], list[Curve]] = {}
+    for each in curves:
+        if each.regret:
+            ways.setdefault((each.name, each.shared), []).append(each)
+    return [sizes[0] if len(sizes) == 1 else _lowest(sizes) for sizes in ways.values()]
+
+
+def _lowest(sizes: Sequence[Curve]) -> Curve:
+    regret: dict[int, Point] = {}
+    optimism: dict[int, Point] = {}
+    best: tuple[Point, Point] | None = None
+    for mark in sorted({mark for each in sizes for mark in each.regret}):
+        for each in sizes:
+            found = each.regret.get(mark)
+            if found is not None and (best is None or found.mean < best[0].mean):
+                best = found, each.optimism[mark]
+        if best is not None:
+            regret[mark], optimism[mark] = best
+    return Curve(sizes[0].name, None, sizes[0].shared, regret, optimism, sizes[0].seconds)

@@ -84,7 +84,7 @@ def measure(
     if out is not None:
         _write(found, out)
     if drawn is not None:
-        figure.draw(shown(curves), drawn)
+        figure.draw(curves, drawn)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
@@ -128,23 +128,6 @@ def _claimed(case: Case, studies: int) -> dict[str, Any]:
 
 def _counted(found: dict[str, Any]) -> tuple[str, str]:
     return str(found["count"]), f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"
-
-
-def shown(curves: Sequence[Curve]) -> list[Curve]:
-    """Return the curves of a table: of every way to search the best size of its development set.
-
-    The best is the one with the lowest regret at the last mark that it has.
-    """
-    best: dict[tuple[str, bool], Curve] = {}
-    for each in curves:
-        key = (each.name, each.shared)
-        if each.regret and (key not in best or _end(each) < _end(best[key])):
-            best[key] = each
-    return list(best.values())
-
-
-def _end(found: Curve) -> float:
-    return found.regret[max(found.regret)].mean
 
 
 def _write(found: object, path: Path) -> None:

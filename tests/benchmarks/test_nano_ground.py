@@ -12,9 +12,8 @@ from typer.testing import CliRunner
 
 from archon import benchmarks
 from archon.benchmarks.search import __main__ as program
-from archon.benchmarks.search.curves import Curve, Point
+from archon.benchmarks.search.curves import Curve, Point, at_best_size
 from archon.benchmarks.search.nano import Settings, goal, ours, rival
-from archon.benchmarks.search.nano_commands import shown
 from archon.benchmarks.search.nano_ground import FILE, SPACE, NanoGround, Recording, recording
 from archon.benchmarks.search.null import PLAN, claimed
 from archon.benchmarks.search.recording import Recorder, covering
@@ -186,7 +185,7 @@ def test_a_sure_winner_is_claimed() -> None:
 
 def curve_of(name: str, items: int | None, regret: dict[int, float]) -> Curve:
     points = {mark: Point(mean, mean, mean, 2) for mark, mean in regret.items()}
-    return Curve(name, items, False, points, {}, 0.0)
+    return Curve(name, items, False, points, points, 0.0)
 
 
 def test_the_goal_is_the_paper_s_last_regret() -> None:
@@ -199,10 +198,17 @@ def test_the_goal_is_the_paper_s_last_regret() -> None:
     assert goal([paper, curve_of("race", None, {2_500: 3.0})])["times"] is None  # type: ignore[index]
 
 
-def test_of_a_rival_the_best_size_is_shown() -> None:
+def test_a_rival_is_shown_at_its_best_size() -> None:
+    """It may stop early: what it had reached counts on."""
     small = curve_of("tpe", 30, {10_000: 1.0, 50_000: 3.0})
-    large = curve_of("tpe", 300, {10_000: 5.0, 100_000: 2.0})
-    assert shown([small, large, curve_of("tpe", 1_000, {})]) == [large]
+    large = curve_of("tpe", 300, {10_000: 5.0, 100_000: 0.5})
+    lone = curve_of("paper", 100, {10_000: 4.0})
+    best, paper = at_best_size([small, large, lone, curve_of("tpe", 1_000, {})])
+    assert {mark: point.mean for mark, point in best.regret.items()} == {
+        10_000: 1.0, 50_000: 1.0, 100_000: 0.5,
+    }  # fmt: skip
+    assert (best.name, best.items) == ("tpe", None)
+    assert paper is lone
 
 
 def test_the_program_races_beside_kept_curves(tmp_path: Path) -> None:

@@ -224,6 +224,32 @@ def test_a_deadline_ends_a_search_that_has_nothing_to_pay(tmp_path: Path) -> Non
     assert late.spent.calls == 0
 
 
+class Many:
+    """Proposes more at once than is tried at the same time."""
+
+    def ask(self, books: Books) -> Sequence[Proposal]:
+        """Propose eight rows, once."""
+        return [] if books.round else [Proposal(arm, 0, 16) for arm in range(8)]
+
+    def recommend(self, books: Books) -> Sequence[Standing]:
+        """Leave it to the posterior."""
+        return standings(books)
+
+
+@pytest.mark.parametrize("budget", ["seconds=0.001", "calls=40"])
+def test_a_budget_may_end_in_the_middle_of_a_round(tmp_path: Path, budget: str) -> None:
+    """What waited behind the trials that were cut is cut too, and the study ends."""
+    study = _study(tmp_path / "pool.db", engine=Many(), budget=budget, trials="null",
+                   concurrency="{trials: 2}")  # fmt: skip
+    assert study.ended == f"budget of {budget.partition('=')[0]}"
+    states = sqlite3.connect(tmp_path / "pool.db").execute(
+        "SELECT state, count(*) FROM trials WHERE stage = 'search' GROUP BY state"
+    )
+    found = dict(states.fetchall())
+    assert found.pop("cut") >= 3
+    assert set(found) <= {"done"}
+
+
 def test_a_seed_outside_the_space_can_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archon.search.finals.ablations", lambda whole: [])
     seed = tmp_path / "seed.yaml"
