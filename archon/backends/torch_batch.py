@@ -104,7 +104,8 @@ class Batch:
         assert not self.unread
         old = self._store
         used = 0 if old is None else old.used
-        store = Store(self._net.form, self.rows + len(seats), used + SPARE, used=used)
+        room = used + _spare([*self._seats, *seats])
+        store = Store(self._net.form, self.rows + len(seats), room, used=used)
         merged = self._with(prompts)
         index = torch.tensor(which, device=self._net.device)
         logits = torch.stack([prompt.logits for prompt in prompts])[index]
@@ -144,14 +145,13 @@ class Batch:
         index = torch.tensor(rows, device=self._net.device)
         state = self._state.select(index)
         trim = int(state.start.min())
-        store = Store(
-            self._net.form, len(rows), self._store.used - trim + SPARE, used=self._store.used - trim
-        )
+        seats, used = [self._seats[row] for row in rows], self._store.used - trim
+        store = Store(self._net.form, len(rows), used + _spare(seats), used=used)
         store.take(self._store, index, trim)
         state.start = state.start - trim
         self._state, self._store = state, store
         self._groups = [self._groups[row] for row in rows]
-        self._seats = [self._seats[row] for row in rows]
+        self._seats = seats
         if self._last is not None:
             self._last = self._last[index]
         self._forget_prompts()
@@ -304,3 +304,8 @@ class Batch:
             )
         self._pending = []
         return steps
+
+
+def _spare(seats: Sequence[Seat]) -> int:
+    """Return for how many more columns to make room: what is never written costs time too."""
+    return min(SPARE, max(seat.limit for seat in seats))

@@ -6,6 +6,7 @@ import re
 import secrets
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ __all__ = ["Speech"]
 
 _TAIL = 8
 """Tokens of the prompt that are decoded before a continuation, so that no space is lost."""
+_RECENT = 32
+"""Prompts whose tokens are kept: the branches of a tree, or samples asked for one by one, send the
+same messages again."""
 
 
 class Speech:
@@ -39,6 +43,8 @@ class Speech:
         self._specials = sorted(specials | set(self._tokenizer.all_special_tokens), key=len)[::-1]
         self._find = re.compile("|".join(map(re.escape, self._specials)) or "(?!)")
         self._written: list[tuple[str, int]] | None = None
+        self._recent = lru_cache(_RECENT)(self._rendered)
+        self._ends = lru_cache(_RECENT)(self._thinking_ends)
 
     @property
     def end(self) -> int | None:
@@ -80,8 +86,9 @@ class Speech:
         A chat template may open a reply in another way when it is told an effort: then the model
         thinks first, and its answer begins at the token that opens a reply otherwise.
         """
-        if not effort:
-            return None
+        return self._ends(effort) if effort else None
+
+    def _thinking_ends(self, effort: str) -> int | None:
         usual, opened = self._opening({}), self._opening({"reasoning_effort": effort})
         return usual[-1] if usual and usual != opened else None
 
@@ -107,6 +114,11 @@ class Speech:
         Raises:
             ModelError: fatal, when the model has no chat template or its template refuses.
         """
+        return list(self._recent(tuple(messages), prefix, effort))
+
+    def _rendered(
+        self, messages: tuple[Message, ...], prefix: str, effort: str | None
+    ) -> tuple[int, ...]:
         if not self._tokenizer.chat_template:
             raise ModelError(
                 "this model has no chat template: it cannot answer messages", billed=False
@@ -123,7 +135,7 @@ class Speech:
         except Exception as error:
             # Templates are programs of strangers: they raise whatever they like.
             raise ModelError(f"the model's chat template refuses the messages: {error}") from error
-        return [token for ids in self._pieces(text + opening, mark, held) for token in ids]
+        return tuple(token for ids in self._pieces(text + opening, mark, held) for token in ids)
 
     def _hold(self, text: str, mark: str, held: list[str]) -> str:
         """Put a mark in place of each piece of `text` that is or could become a special token."""

@@ -586,7 +586,7 @@ def test_memory_does_not_wait_for_the_garbage_collector(home: Path) -> None:
 
     async def work() -> None:
         backend = Torch(Local("cpu", cache=400_000))
-        model = Model(NAME, max_tokens=4)
+        model = Model(NAME, max_tokens=64)
         after = []
         for wave in range(3):
             asked = [ask(f"{wave} {n}", model) for n in range(24)]
