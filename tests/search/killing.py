@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
@@ -150,7 +151,8 @@ def main() -> None:
             found["kills"] += schedule(workers, folder / "study", seed, options.kills)
         except AssertionError as error:
             found["broken_promises"] += 1
-            found["first_broken"] += [f"seed {seed}: {error}"][: 5 - len(found["first_broken"])]
+            broken = traceback.extract_tb(error.__traceback__)[-1].line
+            found["first_broken"] += [f"seed {seed}: {broken}"][: 5 - len(found["first_broken"])]
         shutil.rmtree(folder)
         found |= {"schedules": number + 1, "seed": options.seed, "workers": 4}
         found["seconds"] = round(time.monotonic() - began, 1)
