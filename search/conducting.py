@@ -337,6 +337,8 @@ class Conductor:
 
     async def _conclude(self) -> Finding | None:
         """Let one process judge; the others wait, and read from the pool what it paid for."""
+        # Others may have ended trials and called for the verdict since this process last looked.
+        await self._catch_up()
         self.crew.stopped = ""
         self._report("confirm")
         self.verdicts.finding = None

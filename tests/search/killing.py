@@ -83,7 +83,9 @@ def schedule(workers: Workers, folder: Path, seed: int, kills: int, count: int =
         killed += found["kills"]
     assert workers.run(folder, seed, 1, 0)["failed"] == 0
     for study in _studies(folder):
-        assert _comparable(study) == workers.expected
+        found = _comparable(study)
+        other = [name for name, value in workers.expected.items() if found.get(name) != value]
+        assert not other, f"a process found others: {', '.join(other)}"
     _check_books(folder / "pool.db")
     return killed
 
@@ -151,7 +153,7 @@ def main() -> None:
             found["kills"] += schedule(workers, folder / "study", seed, options.kills)
         except AssertionError as error:
             found["broken_promises"] += 1
-            broken = traceback.extract_tb(error.__traceback__)[-1].line
+            broken = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
             found["first_broken"] += [f"seed {seed}: {broken}"][: 5 - len(found["first_broken"])]
         shutil.rmtree(folder)
         found |= {"schedules": number + 1, "seed": options.seed, "workers": 4}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import sqlite3
@@ -17,6 +18,7 @@ from archon.base import Scored
 from archon.errors import BudgetRefused, ConfigError, RunError
 from archon.model import Price
 from archon.search import Books, Proposal, Standing, Study
+from archon.search.conducting import Conductor
 from archon.search.posterior import standings
 from tests.search.ground import Toy, search_file, session
 
@@ -222,6 +224,23 @@ def test_a_deadline_ends_a_search_that_has_nothing_to_pay(tmp_path: Path) -> Non
     assert late.ended == "budget of seconds"
     assert len(late.trials) < len(whole.trials)
     assert late.spent.calls == 0
+
+
+def test_what_others_end_between_a_look_and_the_verdict_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole study by another session, after this one has looked at the pool and seen nothing."""
+    looked, others = Conductor._catch_up, []
+
+    async def then_others(conductor: Conductor) -> None:
+        await looked(conductor)
+        if not others:
+            others.append(None)
+            others[0] = await asyncio.to_thread(_study, tmp_path / "pool.db")
+
+    monkeypatch.setattr(Conductor, "_catch_up", then_others)
+    study = _study(tmp_path / "pool.db")
+    assert study.to_json(times=False) == others[0].to_json(times=False)
 
 
 class Many:
