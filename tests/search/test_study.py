@@ -230,13 +230,15 @@ def test_what_others_end_between_a_look_and_the_verdict_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A whole study by another session, after this one has looked at the pool and seen nothing."""
-    looked, others = Conductor._catch_up, []
+    looked = Conductor._catch_up
+    begun: list[Conductor] = []
+    others: list[Study] = []
 
     async def then_others(conductor: Conductor) -> None:
         await looked(conductor)
-        if not others:
-            others.append(None)
-            others[0] = await asyncio.to_thread(_study, tmp_path / "pool.db")
+        if not begun:
+            begun.append(conductor)
+            others.append(await asyncio.to_thread(_study, tmp_path / "pool.db"))
 
     monkeypatch.setattr(Conductor, "_catch_up", then_others)
     study = _study(tmp_path / "pool.db")
