@@ -17,9 +17,9 @@ from archon.benchmarks.search.itas import Settings, fronts, ours, rival
 from archon.benchmarks.search.losses import losses
 from archon.benchmarks.search.nano_commands import claims as count_claims
 from archon.benchmarks.search.nano_commands import measure as measure_nano
+from archon.benchmarks.search.nano_commands import named_rivals
 from archon.benchmarks.search.nano_commands import record as record_nano
 from archon.benchmarks.search.rivals import RIVALS
-from archon.errors import did_you_mean
 from archon.search.race import Plan
 from archon.writing import whole_file
 
@@ -59,10 +59,7 @@ def measure(
     drawn: Annotated[Path | None, typer.Option("--figure", help="draw to this .svg")] = None,
 ) -> None:
     """Race on the published space of 9,576 architectures, beside the kept curves of rivals."""
-    again = [name for name in names.split(",") if name]
-    for name in again:
-        if name not in RIVALS:
-            raise typer.BadParameter(f"unknown rival {name!r}{did_you_mean(name, RIVALS)}")
+    again = named_rivals(names)
     calls = [int(part) for part in budgets.split(",") if part] or list(_BUDGETS)
     settings = Settings(draws=tuple(range(1 if quick else draws)), step=_step)
     found = report(settings, calls[:1] if quick else calls, again, pareto and not quick)

@@ -16,7 +16,7 @@ from archon.search.race import Plan, hunt
 
 __all__ = ["BUDGETS", "MARKS", "RACED", "Settings", "goal", "ours", "rival"]
 
-BUDGETS = (1_000, 2_500, 5_000, 10_000)
+BUDGETS = (1_000, 2_500, 5_000, 10_000, 13_000)
 """Calls of the races."""
 
 MARKS = (1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)

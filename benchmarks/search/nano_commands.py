@@ -21,7 +21,7 @@ from archon.benchmarks.search.rivals import RIVALS
 from archon.errors import did_you_mean
 from archon.writing import whole_file
 
-__all__ = ["KEPT", "claims", "measure", "record"]
+__all__ = ["KEPT", "claims", "measure", "named_rivals", "record"]
 
 KEPT = Path(__file__).parent / "results" / "nano-rivals.json"
 """Curves of the rivals, measured once."""
@@ -48,6 +48,19 @@ def record(
     Recording.of(table, recorder.outcomes(items, folder)).save(out)
 
 
+def named_rivals(names: str) -> list[str]:
+    """Return the names between commas.
+
+    Raises:
+        typer.BadParameter: for one that is no rival.
+    """
+    found = [name for name in names.split(",") if name]
+    for name in found:
+        if name not in RIVALS:
+            raise typer.BadParameter(f"unknown rival {name!r}{did_you_mean(name, RIVALS)}")
+    return found
+
+
 def measure(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON, no tables")] = False,
     names: Annotated[
@@ -61,10 +74,7 @@ def measure(
     drawn: Annotated[Path | None, typer.Option("--figure", help="draw to this .svg")] = None,
 ) -> None:
     """Race over recorded answers of the nano family, beside the kept curves of rivals."""
-    again = [name for name in names.split(",") if name]
-    for name in again:
-        if name not in RIVALS:
-            raise typer.BadParameter(f"unknown rival {name!r}{did_you_mean(name, RIVALS)}")
+    again = named_rivals(names)
     settings = Settings(tuple(range(draws)), _step)
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
     curves = [Curve.from_json(data) for data in kept if data["name"] not in again]
