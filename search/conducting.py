@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from archon.base import Benchmark
-from archon.errors import RunError
+from archon.errors import ConfigError, RunError
 from archon.outcomes import Outcome, TrialRow, add_trials, read_trials, reopen_cut
 from archon.pool import Mode
 from archon.search.averaging import Averages
@@ -28,11 +28,12 @@ from archon.search.journal import Journal
 from archon.search.measuring import cells_of
 from archon.search.money import Purse
 from archon.search.parts import LEAST, Parts, cut, question_tokens
-from archon.search.ranking import ranked
+from archon.search.ranking import cheapest_first, ranked, to_rank
 from archon.search.recorded import Recorded
 from archon.search.rounds import SEARCH, Rounds
 from archon.search.searchers import Searcher
 from archon.search.settings import keep_settings, settings_of
+from archon.search.space import Space
 from archon.search.study import Finding, Study, StudyProgress
 from archon.search.verdicts import VERDICT, Verdicts
 from archon.session import Session
@@ -106,20 +107,39 @@ class Conductor:
         if self.mode == "only" and known:
             self.crew.recorded = recorded
         self.purse = Purse(search.budget, search.reserve, self.name, self.session.pool, self.mode)
+        self.candidates = self._foreseen()
+        self._check()
         space = await ranked(search, self.crew, self.parts, (self.purse.share, self.purse.whole))
-        self.candidates = Candidates(search, tabled(space, search.seed), self.benchmark.answer)
-        models = [*self.benchmark.models()]
+        if space is not search.space:
+            self.candidates = self._candidates(space)
+        self._settle_settings()
+        self.averages = self._averages(recorded)
+        self.history = History(self.folder if self.mode != "off" else None)
+        self.rounds = Rounds(self.name, self.candidates, self.searcher, self.about, search.trials)
+        self._begin_books()
+
+    def _candidates(self, space: Space) -> Candidates:
+        return Candidates(self.search, tabled(space, self.search.seed), self.benchmark.answer)
+
+    def _foreseen(self) -> Candidates:
+        """Return the candidates before any model is ranked: as listed, or the cheapest first."""
+        try:
+            return self._candidates(self.search.space)
+        except ConfigError:
+            cheapest = cheapest_first(self.search)
+            if cheapest is self.search.space:
+                raise
+        return self._candidates(cheapest)
+
+    def _check(self) -> None:
+        """Tell what cannot work before anything is paid."""
+        models = [*self.benchmark.models(), *to_rank(self.search)]
         for row in self._some_rows():
             models += self.candidates.architecture(row).models()
         if self.mode != "only":
             least = self.candidates.smallest.bound(question_tokens=question_tokens(self.parts.dev))
             self.purse.check_pays(least, LEAST["dev"])
         self.session.gateway().check(list(dict.fromkeys(models)), (self.purse.whole,))
-        self._settle_settings()
-        self.averages = self._averages(recorded)
-        self.history = History(self.folder if self.mode != "off" else None)
-        self.rounds = Rounds(self.name, self.candidates, self.searcher, self.about, search.trials)
-        self._begin_books()
 
     def _averages(self, recorded: Recorded) -> Averages | None:
         """Return what values selections over all draws, where these can be graded for nothing."""

@@ -6,26 +6,27 @@ are good. Each model is measured alone, or as the fuser of the same answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import inf
 
 from archon.base import Architecture, parse
 from archon.budget import Ledger
 from archon.errors import ConfigError
+from archon.model import Model
 from archon.search.crew import Crew
 from archon.search.files import Ranking, SearchFile
 from archon.search.parts import Parts
 from archon.search.space import Space, TemplateSpace
 from archon.types import Json
 
-__all__ = ["ranked"]
+__all__ = ["cheapest_first", "ranked", "to_rank"]
 
 
 async def ranked(search: SearchFile, crew: Crew, parts: Parts, ledgers: Sequence[Ledger]) -> Space:
     """Return the search's space with its groups in the order of their power.
 
     Raises:
-        ConfigError: for a group whose members are no models, or when the budget ends before all
-            are measured.
+        ConfigError: when the budget ends before all are measured.
     """
     space = search.space
     if not search.power_ranking or not isinstance(space, TemplateSpace):
@@ -52,6 +53,45 @@ async def ranked(search: SearchFile, crew: Crew, parts: Parts, ledgers: Sequence
     return space.ranked(order)
 
 
+def cheapest_first(search: SearchFile) -> Space:
+    """Return the search's space as a ranking would leave it that puts the cheapest models first.
+
+    Where neither these nor those in the listed order keep to a limit, no ranking helps.
+    """
+    space, limits = search.space, search.limits.max
+    if limits is None or not search.power_ranking or not isinstance(space, TemplateSpace):
+        return space
+    named = limits.limits()
+
+    def costs(member: Json) -> list[float]:
+        bound = _alone(space, str(member)).bound()
+        return [inf if (cost := getattr(bound, name)) is None else cost for name in named]
+
+    groups = space.template.groups
+    return space.ranked({name: sorted(groups[name], key=costs) for name in search.power_ranking})
+
+
+def to_rank(search: SearchFile) -> list[Model]:
+    """Return the models that will be ranked.
+
+    Raises:
+        ConfigError: for a group in which something else stands.
+    """
+    space = search.space
+    if not search.power_ranking or not isinstance(space, TemplateSpace):
+        return []
+    found: dict[Model, None] = {}
+    for name in search.power_ranking:
+        for member in map(str, space.template.groups[name]):
+            try:
+                found.update(dict.fromkeys(_alone(space, member).models()))
+            except ConfigError as error:
+                raise ConfigError(
+                    f"power_ranking: {member!r} of {name!r} is no model: {error}"
+                ) from None
+    return list(found)
+
+
 def _items(how: Ranking, items: int) -> int:
     if how.items is None:
         return items
@@ -62,13 +102,18 @@ def _architecture(
     space: TemplateSpace, member: str, how: Ranking, best: Sequence[Json] | None
 ) -> Architecture:
     """Return a model alone, or as fuser of the answers of the best generator."""
-    models = space.template.models
-    if member not in models:
-        raise ConfigError(f"power_ranking: {member!r} is no model of the space")
     if how.role == "generate":
-        return parse(
-            {"models": {member: models[member]}, "stages": [{"generate": {"model": member}}]}
-        )
+        return _alone(space, member)
     writer = str(best[0]) if best else member
     stages = [{"generate": {"model": writer, "samples": how.of}}, {"fuse": {"model": member}}]
-    return parse({"models": {m: models[m] for m in {writer, member}}, "stages": stages})
+    return _parsed(space, {writer, member}, stages)
+
+
+def _alone(space: TemplateSpace, member: str) -> Architecture:
+    return _parsed(space, {member}, [{"generate": {"model": member}}])
+
+
+def _parsed(space: TemplateSpace, names: Iterable[str], stages: Json) -> Architecture:
+    """Parse stages; a name that is not among the space's models is that of a model itself."""
+    known = space.template.models
+    return parse({"models": {m: known[m] for m in names if m in known}, "stages": stages})

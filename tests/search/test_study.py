@@ -17,10 +17,10 @@ from archon.backends.torch_config import nominal_price
 from archon.base import Scored
 from archon.errors import BudgetRefused, ConfigError, RunError
 from archon.model import Price
-from archon.search import Books, Proposal, Standing, Study
+from archon.search import Books, Proposal, Standing, Study, read_search
 from archon.search.conducting import Conductor
 from archon.search.posterior import standings
-from tests.search.ground import Toy, search_file, session
+from tests.search.ground import Toy, search_file, session, source
 
 NANO = Path(__file__).parents[2] / "archon" / "weights" / "nano"
 FEW = {"searcher": "{name: random, items: 8}", "trials": "4", "seeds": "[]"}
@@ -338,6 +338,51 @@ def test_too_few_items_are_told_before_anything_is_paid(tmp_path: Path) -> None:
         _study(tmp_path / "pool.db", limits="{max: {calls: 0}}")
     with pytest.raises(BudgetRefused, match="token budget cannot be enforced"):
         _study(tmp_path / "pool.db", budget="{tokens: 1000}", max_tokens="null")
+    db = sqlite3.connect(tmp_path / "pool.db")
+    assert db.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
+
+
+RANKED = """\
+space:
+  models:
+    poor: {model: fake/poor, temperature: 0.7, max_tokens: 60}
+    good: {model: fake/good, temperature: 0.7, max_tokens: 40}
+  groups: {writers: [poor, good]}
+  stages:
+    - - !each
+        of: !subset {name: writers, of: writers, take: first}
+        do: {generate: {model: !ref item, samples: 3}}
+    - vote
+benchmark: arithmetic
+items: {dev: 16, confirm: 16, test: 30}
+seeds: []
+power_ranking: {writers: {role: generate}}
+"""
+
+
+def _ranked(path: Path, more: str = "", heat: str = "0.7") -> Study:
+    text = RANKED.replace("temperature: 0.7", f"temperature: {heat}", 1) + more
+    with session(path) as opened:
+        return optimize(read_search(source(text)), Toy(), session=opened)
+
+
+def test_models_are_ranked_before_the_search(tmp_path: Path) -> None:
+    found = _ranked(tmp_path / "pool.db").found
+    assert found is not None
+    writers = [list(candidate.architecture.models()) for candidate in found.finalists]
+    assert [[m.model for m in models] for models in writers if len(models) == 1] == [["fake/good"]]
+
+
+def test_nothing_is_ranked_for_a_search_that_cannot_begin(tmp_path: Path) -> None:
+    # The first model listed would cost 180 tokens of output; ranked first, the other costs 120.
+    cheap = "name: cheap\nlimits: {max: {output_tokens: 150}}\n"
+    assert len(_ranked(tmp_path / "cheap.db", cheap).trials) > 0
+    with pytest.raises(ConfigError, match="no architecture fits the limits"):
+        _ranked(tmp_path / "pool.db", "limits: {max: {output_tokens: 100}}\n")
+    with pytest.raises(ConfigError, match="power_ranking: 'poor' of 'writers' is no model"):
+        _ranked(tmp_path / "pool.db", heat="!choice [0.2, 0.7]")
+    with pytest.raises(BudgetRefused, match="pays for no measurement"):
+        _ranked(tmp_path / "pool.db", "budget: {calls: 20}\n")
     db = sqlite3.connect(tmp_path / "pool.db")
     assert db.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
 
