@@ -26,7 +26,7 @@ from archon.search.crew import Crew
 from archon.search.ground import Candidates
 from archon.search.money import Purse
 from archon.search.parts import FOLDS, Part, Parts, question_tokens
-from archon.search.reserve import MOST, FinalsPlan
+from archon.search.reserve import MOST, FinalsPlan, together
 from archon.search.searchers import Searcher
 from archon.search.study import Contender, Finding
 
@@ -40,8 +40,8 @@ POINT = 0.01
 DEARER = 1.25
 """A baseline may cost so much more than the winner: numbers of samples are whole."""
 FEW = 4
-CAREFUL = 0.97
-"""Share of what is left that the test is planned with."""
+CAREFUL = 0.9
+"""Share of what is left that the test is planned with: its items may cost more than others did."""
 
 
 class Finals:
@@ -234,10 +234,17 @@ class Finals:
         ]
 
     def _tested(self, entrants: Sequence[Contender]) -> int:
-        """Return how many test items there is money for, by what confirm items have cost."""
+        """Return how many test items there is money for, by what confirm items have cost.
+
+        Calls that several make are paid once.
+        """
         assert self.parts.test is not None
-        unit = self.purse.unit
+        unit, tokens = self.purse.unit, question_tokens(self.parts.dev)
         each = sum(contender.costs.get(unit) or 0.0 for contender in entrants)
+        architectures = [contender.architecture for contender in entrants]
+        alone = sum(together([architecture], unit, tokens) for architecture in architectures)
+        if alone:
+            each *= together(architectures, unit, tokens) / alone
         room = self.purse.left(unit)
         if math.isinf(room) or not each:
             return len(self.parts.test)

@@ -16,7 +16,7 @@ from archon.search.ground import Candidates
 from archon.search.parts import LEAST, PartName, Parts, question_tokens
 from archon.search.plans import Plans
 
-__all__ = ["FINALISTS", "MOST", "SAFETY", "FinalsPlan", "Reserve"]
+__all__ = ["FINALISTS", "MOST", "SAFETY", "FinalsPlan", "Reserve", "together"]
 
 FINALISTS = 10
 """So many are confirmed; more where the reserve allows, fewer where it does not."""
@@ -53,6 +53,23 @@ class FinalsPlan:
     def read(cls, text: str) -> FinalsPlan:
         """Invert `dump`."""
         return cls(**json.loads(text))
+
+
+def together(architectures: Iterable[Architecture], unit: str, tokens: int) -> float:
+    """Return what the calls of an item cost at most that some architectures need, none twice.
+
+    Args:
+        architectures: what makes the calls.
+        unit: `usd`, `tokens` or `calls`.
+        tokens: how long a question is.
+    """
+    plans = Plans(tokens)
+    costs: dict[int, float] = {}
+    for architecture in architectures:
+        for number in plans.plan(architecture).parts:
+            part = plans.parts[number]
+            costs.update(dict.fromkeys(part.calls, _each(part.bound, unit)))
+    return sum(costs.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +117,7 @@ class Reserve:
         )
 
     def _together(self, architectures: Iterable[Architecture], unit: str = "") -> float:
-        """Return what the calls of an item cost that some architectures need, none twice."""
-        plans = Plans(self.question_tokens)
-        costs: dict[int, float] = {}
-        for architecture in architectures:
-            for number in plans.plan(architecture).parts:
-                part = plans.parts[number]
-                each = _each(part.bound, unit or self.unit)
-                costs.update(dict.fromkeys(part.calls, each))
-        return sum(costs.values())
+        return together(architectures, unit or self.unit, self.question_tokens)
 
     @property
     def question_tokens(self) -> int:

@@ -113,10 +113,10 @@ def test_a_dollar_at_the_prices_of_the_nano_family(tmp_path: Path, engine: str) 
     with session(tmp_path / "pool.db", price=price) as opened:
         study = optimize(
             search_file(
-                temperature=wide, searcher=engine, items="{dev: 48, confirm: 24, test: 40}",
+                temperature=wide, searcher=engine, items="{dev: 48, confirm: 24, test: 200}",
                 seeds="[]", budget="{usd: 1.0}",
             ),
-            Toy(72, 40), session=opened,
+            Toy(72, 200), session=opened,
         )  # fmt: skip
     db = sqlite3.connect(tmp_path / "pool.db")
     [(billed,)] = db.execute("SELECT sum(microusd) FROM attempts").fetchall()
@@ -142,6 +142,20 @@ def test_the_reserve_is_not_eaten_by_the_search(tmp_path: Path) -> None:
     [(searched,)] = db.execute("SELECT calls FROM scopes WHERE name = 'toy/search'").fetchall()
     assert 90 <= searched <= 100
     assert study.found is not None
+
+
+def test_what_is_left_pays_for_test_items(tmp_path: Path) -> None:
+    study = _study(
+        tmp_path / "pool.db", Toy(32, 400), items="{dev: 16, confirm: 16, test: 400}",
+        trials="12", budget="{calls: 800}",
+    )  # fmt: skip
+    assert study.ended == "trials"
+    # The winner's draws are the baselines' too, and are not held for them a second time.
+    assert 0.9 * 800 <= study.spent.calls <= 800
+    found = study.found
+    assert found is not None
+    assert found.cut_short == ""
+    assert len({len(found.winner.scores), *(len(other.scores) for other in found.baselines)}) == 1
 
 
 BAD = [math.nan, "good", None, pytest.param(math.inf, marks=pytest.mark.slow),
