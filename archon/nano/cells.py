@@ -96,7 +96,10 @@ def table(cells: Sequence[Cell]) -> str:
         for cell in mine:
             key = (cell.place.benchmark, cell.place.level, cell.what)
             rows.setdefault(key, {})[cell.place.model] = cell
-        for (benchmark, level, what), found in rows.items():
+        places = list(dict.fromkeys(benchmark for benchmark, _, _ in rows))
+        inorder = sorted(rows, key=lambda key: (places.index(key[0]), key[1]))
+        for benchmark, level, what in inorder:
+            found = rows[benchmark, level, what]
             values = [found[model].text if model in found else "" for model in models]
             counts = sorted({cell.n for cell in found.values()})
             n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
