@@ -43,6 +43,8 @@ __all__ = ["Conductor"]
 
 ALL_FAIL = 5
 """Trials after which a study in which every one failed gives up."""
+RANKING = "ranking"
+"""The stage before the search, if models are ranked."""
 UNKNOWN = {"latency", "flops"}
 """What no sample matrix knows; a study that looks at it runs every architecture."""
 
@@ -109,7 +111,9 @@ class Conductor:
         self.purse = Purse(search.budget, search.reserve, self.name, self.session.pool, self.mode)
         self.candidates = self._foreseen()
         self._check()
+        self.stage = RANKING
         space = await ranked(search, self.crew, self.parts, (self.purse.share, self.purse.whole))
+        self.stage = SEARCH
         if space is not search.space:
             self.candidates = self._candidates(space)
         self._settle_settings()
@@ -342,7 +346,15 @@ class Conductor:
     def _report(self, stage: str) -> None:
         if self.tell is None:
             return
-        self.stage = stage or getattr(self, "stage", SEARCH)
+        self.stage = stage or self.stage
+        if self.stage == RANKING:  # there are no books yet
+            self.tell(
+                StudyProgress(
+                    RANKING, 0, 0, 0, None, "", self.purse.spent(), self.purse.room(),
+                    self.search.reserve, 0, self.items, 0,
+                )
+            )  # fmt: skip
+            return
         books, best = self.books, next(iter(self.standings), None)
         failed = [told for told in books.trials if told.state == "failed"]
         self.tell(

@@ -110,7 +110,7 @@ class StudyProgress:
     """How far a study is.
 
     Attributes:
-        stage: `search`, `confirm`, `test` …
+        stage: `ranking`, `search`, `confirm`, `test` …
         trials: those that ended.
         arms: architectures that were measured.
         failed: trials that failed, with the latest reason.

@@ -17,7 +17,7 @@ from archon.backends.torch_config import nominal_price
 from archon.base import Scored
 from archon.errors import BudgetRefused, ConfigError, RunError
 from archon.model import Price
-from archon.search import Books, Proposal, Standing, Study, read_search
+from archon.search import Books, Proposal, Standing, Study, StudyProgress, read_search
 from archon.search.conducting import Conductor
 from archon.search.posterior import standings
 from tests.search.ground import Toy, search_file, session, source
@@ -107,7 +107,8 @@ def test_a_dollar_at_the_prices_of_the_nano_family(tmp_path: Path, engine: str) 
     nominal = nominal_price(NANO)
     assert nominal is not None
     # 150 times the nominal price: a dollar pays for about 3,700 answers, of which the search's
-    # share is 2,600, and there are ideas for 3,840.
+    # share is 2,600, and there are ideas for 3,840. What the final leaves goes to test items: with
+    # 40 of them a race ends at 0.84, since all are measured.
     price = Price(input=150 * nominal.input, output=150 * nominal.output)
     wide = "!choice [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]"
     with session(tmp_path / "pool.db", price=price) as opened:
@@ -374,14 +375,16 @@ power_ranking: {writers: {role: generate}}
 """
 
 
-def _ranked(path: Path, more: str = "", heat: str = "0.7") -> Study:
+def _ranked(path: Path, more: str = "", heat: str = "0.7", told: Any = None) -> Study:
     text = RANKED.replace("temperature: 0.7", f"temperature: {heat}", 1) + more
     with session(path) as opened:
-        return optimize(read_search(source(text)), Toy(), session=opened)
+        return optimize(read_search(source(text)), Toy(), session=opened, progress=told)
 
 
 def test_models_are_ranked_before_the_search(tmp_path: Path) -> None:
-    found = _ranked(tmp_path / "pool.db").found
+    told: list[StudyProgress] = []
+    found = _ranked(tmp_path / "pool.db", told=told.append).found
+    assert list(dict.fromkeys(progress.stage for progress in told))[:2] == ["ranking", "search"]
     assert found is not None
     writers = [list(candidate.architecture.models()) for candidate in found.finalists]
     assert [[m.model for m in models] for models in writers if len(models) == 1] == [["fake/good"]]
