@@ -184,11 +184,11 @@ def test_misconceptions_strike_where_their_traps_stand_and_agree(name: str) -> N
         assert alike == struck  # the same mistake every time, so that wrong answers agree
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("role", list(ROLES))
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [(r, n) for r in ROLES for n in NAMES if r not in CODE_ROLES or n == "listfn"],
+)
 def test_replies_are_what_the_layers_can_read(name: str, role: str) -> None:
-    if role in CODE_ROLES and name != "listfn":
-        pytest.skip("its answers are no programs")
     for case in cases(name, 12, seed=3):
         group = ROLES[role](case, 2)
         assert group.keys == (case.problem.key,)

@@ -153,6 +153,8 @@ def test_cells_come_back_and_make_tables(tmp_path: Path) -> None:
     assert "| benchmark | level | value | nano | nano-math | n |" in text
     assert "75.0 (30.1 to 95.4)" in text, "Wilson's interval of 3 in 4"
     assert text.splitlines()[-1].endswith("| 2 to 4 |")
+    hard = mean(replace(PLACE, level=9), "single sample", [1.0], ["a"])
+    assert "| 9 |" in table([*hard, *cells]).splitlines()[-1], "rows are in order of level"
     assert read(tmp_path / "none.json") == ({}, [])
     assert mean(PLACE, "nothing", [], []) == []
 

@@ -84,7 +84,8 @@ def schedule(workers: Workers, folder: Path, seed: int, kills: int, count: int =
     assert workers.run(folder, seed, 1, 0)["failed"] == 0
     for study in _studies(folder):
         found = _comparable(study)
-        other = [name for name, value in workers.expected.items() if found.get(name) != value]
+        names = {**workers.expected, **found}
+        other = [name for name in names if found.get(name) != workers.expected.get(name)]
         assert not other, f"a process found others: {', '.join(other)}"
     _check_books(folder / "pool.db")
     return killed
