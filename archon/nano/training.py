@@ -11,6 +11,7 @@ import io
 import json
 import shutil
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,7 @@ def trunk_of(member: Member, out: Path) -> Path:
     return folder
 
 
-class Training:
+class Training(ABC):
     """One model in training. What kind of model it is, is in the methods that are not here."""
 
     peak = 1.0
@@ -94,21 +95,21 @@ class Training:
         self._identity = {"examples": member.examples, "seed": options.seed}
         self._restore()
 
+    @abstractmethod
     def begun(self) -> Any:
         """The network before the first step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def batches(self, seed: int) -> Iterator[Batch]:
         """The batches of a chunk; they depend on progress, seed and weights alone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, batch: Batch) -> torch.Tensor:
         """What a step makes smaller."""
-        raise NotImplementedError
 
+    @abstractmethod
     def probe(self) -> dict[str, float]:
         """A few figures on dev problems, for the log."""
-        raise NotImplementedError
 
     @property
     def progress(self) -> float:
