@@ -36,8 +36,8 @@ class Local:
         cache: bytes of each model's keys and values, half of them for texts being written and half
             for what may be read again; None for a quarter of the memory, on a CPU at most 1 GiB.
         reuse: whether what was read is kept for texts that begin alike.
-        threads: that compute each model on a CPU; None for as many as torch takes, and one for
-            models so small that more would hinder each other.
+        threads: that compute each model on a CPU; None for as many as torch takes, and for
+            models so small that more would hinder each other one, with one more for prompts.
     """
 
     device: str = ""

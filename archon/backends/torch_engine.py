@@ -204,19 +204,19 @@ class Engine:
         weights = weights_of(self._folder)
         size = weights * dtype.itemsize + self._local.caches(device)
         budget = self._local.budget(device)
-        if device.type == "cpu":
-            use_threads(self._local.threads, weights)
+        spare = device.type == "cpu" and use_threads(self._local.threads, weights)
         if self._memory.enter(self, size, budget, lambda: self._closing):
             with LOADING:
-                self._serving = Serving(self._folder, self._local, self._dtype)
+                self._serving = Serving(self._folder, self._local, self._dtype, beside=spare)
 
     def _unload(self) -> None:
         """Free the memory that the model takes."""
-        there = self._serving is not None
+        serving = self._serving
         self._serving, self._leaving = None, False
-        if there:
+        if serving is not None:
             import torch
 
+            serving.close()
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Net:
         self.context = context
         self.ends = ends
         self.forwards = self.tokens = 0
+        self._counting = threading.Lock()
         form = form_of(model)
         kind = getattr(model.config, "model_type", type(model).__name__)
         if form is None:
@@ -77,8 +79,9 @@ class Net:
         self, ids: Tensor, positions: Tensor, store: Store, plan: Plan, keep: int = 1
     ) -> Tensor:
         """Read tokens (rows, n) into a store; return the logits of the last `keep` columns."""
-        self.forwards += 1
-        self.tokens += ids.numel()
+        with self._counting:
+            self.forwards += 1
+            self.tokens += ids.numel()
         store.reserve(ids.shape[1])
         with planned(plan):
             output = self._model(

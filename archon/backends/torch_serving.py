@@ -1,10 +1,15 @@
-"""A loaded model at work: requests become rows, rows join the batch, finished ones are told."""
+"""A loaded model at work: requests become rows, rows join the batch, finished ones are told.
+
+Where a core would idle, the prompts of rows that are to join are read in a second thread while the
+batch goes on: reading is few large operations, a step is many small ones, so they hardly meet.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +24,7 @@ from archon.backends.torch_opening import banned, forced, opened
 from archon.backends.torch_reading import Reader, Text
 from archon.backends.torch_sampling import Knobs, Seat
 from archon.backends.torch_text import Speech
+from archon.backends.torch_threads import use_threads
 from archon.backends.torch_tree import PrefixTree
 from archon.errors import ModelError
 
@@ -42,6 +48,16 @@ class _Waiting:
     rows: list[Row]
 
 
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """Rows whose prompts are being read, grouped by prompt."""
+
+    rows: list[Row]
+    groups: list[_Waiting]
+    since: float
+    read: Future[None]
+
+
 class Serving:
     """Serves requests with one model; used by one thread only.
 
@@ -49,6 +65,7 @@ class Serving:
         folder: of the weights.
         local: how models run here.
         dtype: precision, one of `DTYPES`; empty for what suits the device.
+        beside: whether prompts are read in a thread of their own.
 
     Attributes:
         cut: set by other threads when a request has been cancelled.
@@ -57,7 +74,7 @@ class Serving:
         ModelError: when the model cannot be served.
     """
 
-    def __init__(self, folder: Path, local: Local, dtype: str) -> None:
+    def __init__(self, folder: Path, local: Local, dtype: str, *, beside: bool = False) -> None:
         device = device_of(local.device)
         self.speech = Speech(folder)
         self.net: Net = loaded(
@@ -75,12 +92,14 @@ class Serving:
         self._price = nominal_price(folder) or FREE
         self._ready: deque[Row] = deque()
         self._rows: list[Row] = []
+        self._coming: _Coming | None = None
+        self._aside = ThreadPoolExecutor(1, "archon reads", _alone) if beside else None
         self._clock = 0.0
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
-        return not self._rows and not self._ready
+        return not self._rows and not self._ready and self._coming is None
 
     @property
     def hungry(self) -> bool:
@@ -102,20 +121,27 @@ class Serving:
         waited = time.monotonic() - self._ready[0].since if self._ready else 0.0
         # Joining copies what is there, so a few rows wait a moment for others.
         due = len(self._ready) * 8 >= len(self._rows) or waited > LINGER
-        if self._ready and due and not self._batch.unread:
-            self._drop()
-            width = self._batch.prompt_width if self._rows else len(self._ready[0].ids)
-            chosen, self._ready = choose(self._ready, self._rows, width, self.room)
-            if chosen:
-                self._join(chosen)
+        if self._ready and due and self._coming is None:
+            self._invite()
+        coming = self._coming
+        if coming and not self._batch.unread and (coming.read.done() or not self._rows):
+            self._join(coming)
         if self._rows:
             self._steps()
 
     def abandon(self) -> None:
         """Forget everything that is under way."""
         self._ready.clear()
+        if self._coming is not None:
+            wait([self._coming.read])
+            self._coming = None
         self._rows = []
         self._batch.keep([])
+
+    def close(self) -> None:
+        """End the thread that reads."""
+        if self._aside is not None:
+            self._aside.shutdown()
 
     def _prepare(self, job: Job) -> list[Row]:
         """Return the rows of a request."""
@@ -145,8 +171,13 @@ class Serving:
             return rows[:1]
         return rows
 
-    def _join(self, rows: list[Row]) -> None:
-        """Read each different prompt once and add the rows."""
+    def _invite(self) -> None:
+        """Choose rows that may join, and begin to read each of their different prompts once."""
+        self._drop()
+        width = self._batch.prompt_width if self._rows else len(self._ready[0].ids)
+        rows, self._ready = choose(self._ready, self._rows, width, self.room)
+        if not rows:
+            return
         began = time.monotonic()
         waiting: dict[tuple[object, ...], _Waiting] = {}
         for row in rows:
@@ -160,9 +191,31 @@ class Serving:
             waiting[key].rows.append(row)
         # Prompts with about as many rows are worked on together.
         groups = sorted(waiting.values(), key=lambda group: len(group.rows))
+        self._coming = _Coming(rows, groups, began, self._started(lambda: self._read(groups)))
+
+    def _started(self, work: Callable[[], None]) -> Future[None]:
+        """Do some work: beside everything else where that is possible, otherwise at once."""
+        if self._aside is not None:
+            return self._aside.submit(work)
+        done: Future[None] = Future()
         try:
-            self.reader.read([group.text for group in groups])
-            self._verdicts(groups)
+            work()
+            done.set_result(None)
+        except Exception as error:
+            # Whoever asks for the result gets it, as from another thread.
+            done.set_exception(error)
+        return done
+
+    def _read(self, groups: Sequence[_Waiting]) -> None:
+        self.reader.read([group.text for group in groups])
+        self._verdicts(groups)
+
+    def _join(self, coming: _Coming) -> None:
+        """Add rows whose prompts are read, as soon as they are."""
+        rows, groups = coming.rows, coming.groups
+        try:
+            coming.read.result()
+            self._drop()
             prompts = [_prompt(group.text) for group in groups]
             which = [place for place, group in enumerate(groups) for _ in group.rows]
             ordered = [row for group in groups for row in group.rows]
@@ -173,12 +226,14 @@ class Serving:
                 raise
             self._too_many(rows, len(self._rows) + len(rows), error)
             return
+        finally:
+            self._coming = None
         for group in groups:
             group.rows[0].prefilled += len(group.text.ids) - group.text.reused
             for row in group.rows:
                 row.job.given = group.text.logprobs
         self._rows += ordered
-        share = (time.monotonic() - began) / len(rows)
+        share = (time.monotonic() - coming.since) / len(rows)
         for row in rows:
             row.seconds = share - self._clock
 
@@ -304,6 +359,11 @@ class Serving:
         self.tree.shrink(self.tree.bytes // 2)
         if self.net.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _alone() -> None:
+    """Let one thread compute what the calling thread asks of torch."""
+    use_threads(1, 0)
 
 
 def _prompt(text: Text) -> Prompt:

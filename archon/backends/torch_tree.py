@@ -7,6 +7,7 @@ was used least recently goes first.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -28,7 +29,7 @@ class _Node:
 
 
 class PrefixTree:
-    """Finds the longest beginning of a text that was read before.
+    """Finds the longest beginning of a text that was read before; several threads may use it.
 
     Args:
         budget: the most bytes of keys and values; 0 keeps nothing.
@@ -39,6 +40,7 @@ class PrefixTree:
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
+        self._lock = threading.Lock()
         self._root = _Node((), None, None)
         # Least recently used first. Whoever uses a node uses those above it right after, so the
         # first is always a leaf.
@@ -51,14 +53,15 @@ class PrefixTree:
 
     def match(self, ids: Sequence[int], most: int) -> list[Segment]:
         """Return what is known of the first `most` tokens, as consecutive pieces."""
-        wanted = tuple(ids[:most])
-        path, node, rest = self._walk(wanted)
-        found = [n.segment for n in path if n.segment is not None]
-        if node is not None and node.segment is not None:
-            path.append(node)
-            found.append(node.segment.part(0, rest))
-        self._touch(path)
-        return found
+        with self._lock:
+            wanted = tuple(ids[:most])
+            path, node, rest = self._walk(wanted)
+            found = [n.segment for n in path if n.segment is not None]
+            if node is not None and node.segment is not None:
+                path.append(node)
+                found.append(node.segment.part(0, rest))
+            self._touch(path)
+            return found
 
     def add(self, ids: Sequence[int], tail: Segment) -> None:
         """Keep the last tokens of a text, if those before them are still there.
@@ -67,42 +70,45 @@ class PrefixTree:
             ids: the whole text.
             tail: keys and values of its end, which nobody may change any more.
         """
-        whole, begin = tuple(ids), len(ids) - tail.size
-        path, node, rest = self._walk(whole)
-        known = sum(len(n.ids) for n in path) + rest
-        self._touch(path)
-        if known < begin or known == len(whole):
-            return
-        size = tail.bytes // tail.size * (len(whole) - known)
-        if size > self._budget:
-            return
-        last = path[-1] if path else self._root
-        if node is not None:
-            last = self._split(node, rest)
-            path.append(last)
-        # What is added to must not go first.
-        self._touch(path)
-        while self.bytes + size > self._budget and next(iter(self._recent)) not in path:
-            self._forget()
-        if self.bytes + size > self._budget:
-            return
-        kept = tail if known == begin else tail.part(known - begin, tail.size).copy()
-        new = _Node(whole[known:], kept, last)
-        last.below[whole[known]] = new
-        self.bytes += size
-        self._touch([*path, new])
+        with self._lock:
+            whole, begin = tuple(ids), len(ids) - tail.size
+            path, node, rest = self._walk(whole)
+            known = sum(len(n.ids) for n in path) + rest
+            self._touch(path)
+            if known < begin or known == len(whole):
+                return
+            size = tail.bytes // tail.size * (len(whole) - known)
+            if size > self._budget:
+                return
+            last = path[-1] if path else self._root
+            if node is not None:
+                last = self._split(node, rest)
+                path.append(last)
+            # What is added to must not go first.
+            self._touch(path)
+            while self.bytes + size > self._budget and next(iter(self._recent)) not in path:
+                self._forget()
+            if self.bytes + size > self._budget:
+                return
+            kept = tail if known == begin else tail.part(known - begin, tail.size).copy()
+            new = _Node(whole[known:], kept, last)
+            last.below[whole[known]] = new
+            self.bytes += size
+            self._touch([*path, new])
 
     def shrink(self, budget: int) -> None:
         """Keep to a smaller budget from now on."""
-        self._budget = min(self._budget, budget)
-        while self.bytes > self._budget:
-            self._forget()
+        with self._lock:
+            self._budget = min(self._budget, budget)
+            while self.bytes > self._budget:
+                self._forget()
 
     def clear(self) -> None:
         """Forget everything."""
-        self._root = _Node((), None, None)
-        self._recent.clear()
-        self.bytes = 0
+        with self._lock:
+            self._root = _Node((), None, None)
+            self._recent.clear()
+            self.bytes = 0
 
     def _walk(self, ids: Ids) -> tuple[list[_Node], _Node | None, int]:
         """Return the nodes that a text runs through, and the one that it leaves, and where."""
