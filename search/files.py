@@ -141,7 +141,9 @@ class Limits(_Part):
 class Ranking(_Part):
     """How the models of a group are put in order before the search begins, best first."""
 
-    role: Literal["generate", "fuse"] = Field(description="alone, or as fuser of others' answers")
+    role: Literal["generate", "fuse"] = Field(
+        description="alone, or as fuser of the best writer's answers"
+    )
     items: Size | None = Field(100, description="of dev; null: all of it")
     of: int = Field(10, ge=1, description="with fuse: how many answers are fused")
 

@@ -1,7 +1,8 @@
 """Power ranking: the models of a group in order, best first, before the search begins.
 
 Section 3.3 of the Archon paper: a space that takes "the first n" of its models needs to know which
-are good. Each model is measured alone, or as the fuser of the same answers.
+are good. Each model is measured alone, or as the fuser of the same answers: those of the best model
+of the first group whose models are measured alone, or else its own.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ async def ranked(search: SearchFile, crew: Crew, parts: Parts, ledgers: Sequence
     if not search.power_ranking or not isinstance(space, TemplateSpace):
         return space
     order: dict[str, list[Json]] = {}
-    for name, how in search.power_ranking.items():
+    writer = ""
+    # Those who write come first, wherever they stand: what is fused is the best one's.
+    for name, how in sorted(search.power_ranking.items(), key=lambda item: item[1].role == "fuse"):
         stop = _items(how, len(parts.dev))
         scores: dict[str, float] = {}
-        for member in space.template.groups[name]:
-            architecture = _architecture(space, str(member), how, order.get("generators"))
+        for member in map(str, space.template.groups[name]):
+            architecture = _architecture(space, member, how, writer)
             measured = await crew.measured(architecture, parts.dev, 0, stop, ledgers)
             await crew.keep(parts.dev, architecture.digest(), measured.outcomes)
             if measured.stopped:
@@ -44,13 +47,20 @@ async def ranked(search: SearchFile, crew: Crew, parts: Parts, ledgers: Sequence
                     f"power_ranking: the budget of {measured.stopped} ended before every model of"
                     f" {name!r} was ranked"
                 )
-            known = crew.outcomes(parts.dev, architecture.digest())
-            found = [o.score for id_ in parts.dev.ids[:stop] if (o := known.get(id_)) is not None]
-            good = [score for score in found if score is not None]
-            scores[str(member)] = sum(good) / len(good) if good else -1.0
-        members = [str(member) for member in space.template.groups[name]]
-        order[name] = sorted(members, key=lambda m: (-scores[m], members.index(m)))
+            scores[member] = _score(crew, parts, architecture, stop)
+        best_first = sorted(scores, key=lambda member: -scores[member])
+        order[name] = list(best_first)
+        if how.role == "generate":
+            writer = writer or best_first[0]
     return space.ranked(order)
+
+
+def _score(crew: Crew, parts: Parts, architecture: Architecture, stop: int) -> float:
+    """Return the mean over the first items that could be scored; below all others without any."""
+    known = crew.outcomes(parts.dev, architecture.digest())
+    found = [o.score for id_ in parts.dev.ids[:stop] if (o := known.get(id_)) is not None]
+    good = [score for score in found if score is not None]
+    return sum(good) / len(good) if good else -1.0
 
 
 def cheapest_first(search: SearchFile) -> Space:
@@ -98,13 +108,11 @@ def _items(how: Ranking, items: int) -> int:
     return min(items, int(how.items * items) if isinstance(how.items, float) else how.items)
 
 
-def _architecture(
-    space: TemplateSpace, member: str, how: Ranking, best: Sequence[Json] | None
-) -> Architecture:
-    """Return a model alone, or as fuser of the answers of the best generator."""
+def _architecture(space: TemplateSpace, member: str, how: Ranking, writer: str) -> Architecture:
+    """Return a model alone, or as fuser of the answers of the best one that was measured alone."""
     if how.role == "generate":
         return _alone(space, member)
-    writer = str(best[0]) if best else member
+    writer = writer or member
     stages = [{"generate": {"model": writer, "samples": how.of}}, {"fuse": {"model": member}}]
     return _parsed(space, {writer, member}, stages)
 

@@ -144,7 +144,8 @@ def test_memory_that_ran_out_while_reading_is_tried_again(
     async def work() -> None:
         await made.complete(ask("warm"), draws(1))
         reader = serving(made).reader
-        read, failed = reader.read, []
+        read: Callable[[Sequence[Text]], None] = reader.read
+        failed: list[int] = []
 
         def full(wanted: Sequence[Text]) -> None:
             if not failed:

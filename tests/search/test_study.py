@@ -14,11 +14,12 @@ import pytest
 
 from archon import optimize
 from archon.backends.torch_config import nominal_price
-from archon.base import Scored
+from archon.base import Architecture, Scored
 from archon.errors import BudgetRefused, ConfigError, RunError
 from archon.model import Price
 from archon.search import Books, Proposal, Standing, Study, StudyProgress, read_search
 from archon.search.conducting import Conductor
+from archon.search.crew import Crew
 from archon.search.posterior import standings
 from tests.search.ground import Toy, search_file, session, source
 
@@ -388,6 +389,28 @@ def test_models_are_ranked_before_the_search(tmp_path: Path) -> None:
     assert found is not None
     writers = [list(candidate.architecture.models()) for candidate in found.finalists]
     assert [[m.model for m in models] for models in writers if len(models) == 1] == [["fake/good"]]
+
+
+def test_fusers_are_ranked_on_the_answers_of_the_best_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Architecture] = []
+    measured = Crew.measured
+
+    def spy(self: Crew, architecture: Architecture, *args: Any) -> Any:
+        seen.append(architecture)
+        return measured(self, architecture, *args)
+
+    monkeypatch.setattr(Crew, "measured", spy)
+    mixers = "power_ranking: {mixers: {role: fuse, of: 2, items: 4}, writers: {role: generate}}"
+    text = RANKED.replace(
+        "{writers: [poor, good]}", "{mixers: [poor, good], writers: [poor, good]}"
+    )
+    text = text.replace("power_ranking: {writers: {role: generate}}", mixers)
+    with session(tmp_path / "pool.db") as opened:
+        optimize(read_search(source(text)), Toy(), session=opened)
+    ranked = [{model.model for model in architecture.models()} for architecture in seen[:4]]
+    assert ranked == [{"fake/poor"}, {"fake/good"}, {"fake/good", "fake/poor"}, {"fake/good"}]
 
 
 def test_nothing_is_ranked_for_a_search_that_cannot_begin(tmp_path: Path) -> None:
