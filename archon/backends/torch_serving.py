@@ -50,12 +50,11 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class _Coming:
-    """Rows whose prompts are being read, grouped by prompt."""
+    """Rows whose prompts are being read, grouped by prompt, and the seconds that it takes."""
 
     rows: list[Row]
     groups: list[_Waiting]
-    since: float
-    read: Future[None]
+    read: Future[float]
 
 
 class Serving:
@@ -178,7 +177,6 @@ class Serving:
         rows, self._ready = choose(self._ready, self._rows, width, self.room)
         if not rows:
             return
-        began = time.monotonic()
         waiting: dict[tuple[object, ...], _Waiting] = {}
         for row in rows:
             request, opening = row.job.request, row.job.opening
@@ -191,30 +189,33 @@ class Serving:
             waiting[key].rows.append(row)
         # Prompts with about as many rows are worked on together.
         groups = sorted(waiting.values(), key=lambda group: len(group.rows))
-        self._coming = _Coming(rows, groups, began, self._started(lambda: self._read(groups)))
+        self._coming = _Coming(rows, groups, self._started(lambda: self._read(groups)))
 
-    def _started(self, work: Callable[[], None]) -> Future[None]:
+    def _started(self, work: Callable[[], float]) -> Future[float]:
         """Do some work: beside everything else where that is possible, otherwise at once."""
         if self._aside is not None:
             return self._aside.submit(work)
-        done: Future[None] = Future()
+        done: Future[float] = Future()
         try:
-            work()
-            done.set_result(None)
+            done.set_result(work())
         except Exception as error:
             # Whoever asks for the result gets it, as from another thread.
             done.set_exception(error)
         return done
 
-    def _read(self, groups: Sequence[_Waiting]) -> None:
+    def _read(self, groups: Sequence[_Waiting]) -> float:
+        """Read prompts and verdicts; return the seconds that it took."""
+        began = time.monotonic()
         self.reader.read([group.text for group in groups])
         self._verdicts(groups)
+        return time.monotonic() - began
 
     def _join(self, coming: _Coming) -> None:
         """Add rows whose prompts are read, as soon as they are."""
         rows, groups = coming.rows, coming.groups
         try:
-            coming.read.result()
+            reading = coming.read.result()
+            began = time.monotonic()
             self._drop()
             prompts = [_prompt(group.text) for group in groups]
             which = [place for place, group in enumerate(groups) for _ in group.rows]
@@ -233,7 +234,7 @@ class Serving:
             for row in group.rows:
                 row.job.given = group.text.logprobs
         self._rows += ordered
-        share = (time.monotonic() - coming.since) / len(rows)
+        share = (reading + time.monotonic() - began) / len(rows)
         for row in rows:
             row.seconds = share - self._clock
 
