@@ -7,7 +7,9 @@ read as the layers read them, and are greedy, so that all chance is in the answe
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from archon import parsing
 from archon.layers.judging import labels
@@ -15,6 +17,7 @@ from archon.layers.verify import CORRECT, INCORRECT
 from archon.nano.answering import LIMIT, Answer, Asked
 from archon.nano.cells import Cell, Place, mean
 from archon.nano.examples import prompts
+from archon.nano.examples.family import Draft
 from archon.nano.sampling import Speaker
 from archon.nano.separating import auc, auc_interval
 
@@ -132,7 +135,7 @@ def fuse(voice: Speaker, asked: Sequence[Asked], place: Place) -> list[Cell]:
 
 
 def critique(voice: Speaker, asked: Sequence[Asked], place: Place) -> list[Cell]:
-    """How often a review finds a fault, in wrong answers and in right ones."""
+    """How often a review finds a fault, in wrong answers and in right ones, and names it."""
     firsts = [(one, one.answers[0]) for one in asked]
     said = _reviews(voice, firsts)
     cells = []
@@ -146,7 +149,20 @@ def critique(voice: Speaker, asked: Sequence[Asked], place: Place) -> list[Cell]
             if answer.right is truth
         ]
         cells += mean(place, what, [found for _, found in some], [key for key, _ in some])
-    return cells
+    named = [
+        (one.problem.key, _fault(one, answer.draft) in text)
+        for (one, answer), text in zip(firsts, said, strict=True)
+        if answer.draft is not None and not answer.right
+    ]
+    what = "the fault named in wrong ones"
+    return cells + mean(place, what, [right for _, right in named], [key for key, _ in named])
+
+
+def _fault(one: Asked, draft: Draft[Any]) -> str:
+    """What somebody says of a draft who knows the right one."""
+    rng = random.Random(one.problem.key)
+    truth = one.family.right(one.problem, rng)
+    return one.family.review(one.problem, draft, truth, rng)
 
 
 def _reviews(voice: Speaker, firsts: Sequence[tuple[Asked, Answer]]) -> list[str]:
@@ -154,8 +170,11 @@ def _reviews(voice: Speaker, firsts: Sequence[tuple[Asked, Answer]]) -> list[str
     return voice.reply(asks, 0.0, LIMIT)
 
 
+_PRAISE = re.compile(r"All (steps|lines|rules) are (right|met|kept)\.")
+
+
 def _praise(review: str) -> bool:
-    return review.startswith("All ") or review.endswith("All rules are kept.")
+    return _PRAISE.search(review.split("\n")[-1]) is not None
 
 
 def refine(voice: Speaker, asked: Sequence[Asked], place: Place) -> list[Cell]:

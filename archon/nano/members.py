@@ -25,7 +25,7 @@ class Member:
     Attributes:
         name: as in `local/NAME`.
         mix: name of what it is taught, in `MIXES`.
-        tokens: of training, padding left out.
+        tokens: of training, the padding of batches included (three in a hundred).
         kind: what is trained.
         width: of the hidden state.
         layers: of the network.
@@ -80,8 +80,8 @@ def _fingerprint(mix: str) -> str:
 _MEMBERS = (
     Member("nano-code", "nano-code", 17_600_000),
     Member("nano-math", "nano-math", 14_000_000, easy=4.4 / 14, decay=0.68),
-    Member("nano", "nano", 11_000_000, width=128, heads=4, easy=0.15, decay=0.6),
-    Member("nano-judge", "nano-judge", 9_500_000, "judge", trunk="nano-math", decay=0.4),
+    Member("nano", "nano", 27_000_000, width=128, heads=4, easy=0.1, decay=0.5),
+    Member("nano-judge", "nano-judge", 10_000_000, "judge", trunk="nano-math", decay=0.4),
     Member("nano-sharp", "nano-math", 200_000, "sharpened", trunk="nano-math"),
     Member("nano-prm", "nano-math", 2_000_000, "lines", trunk="nano-math"),
     Member("nano-orm", "nano-code", 1_000_000, "answers", trunk="nano-code"),

@@ -23,6 +23,7 @@ from archon.backends.fake import Fake
 from archon.base import Layer, ScoreContext
 from archon.benchmarks import Arithmetic, Constraints, Countdown, ListFn
 from archon.benchmarks.arithmetic import parse_key
+from archon.benchmarks.expressions import parse
 from archon.benchmarks.procedural import Split, split_of
 from archon.errors import ConfigError
 from archon.layers import (
@@ -43,6 +44,7 @@ from archon.model import Model, Request
 from archon.nano.data import ASSISTANT, END, THINK, USER, Group
 from archon.nano.examples import prompts
 from archon.nano.examples.arithmetic import ArithmeticFamily
+from archon.nano.examples.countdown import CountdownFamily
 from archon.nano.examples.family import Draft, Family
 from archon.nano.examples.knobs import HONEST, TAUGHT, Knobs
 from archon.nano.examples.marking import marked, marked_answers
@@ -145,6 +147,87 @@ def test_a_judge_that_speaks_says_what_it_compares() -> None:
         assert basis.split("\n")[-5:] == [f"#### {truth}", *lines]
     none = aloud.check(case.problem, Draft("Many.", None), belief, case.rng)
     assert none.text.endswith("The answer without a number is wrong.")
+
+
+def test_a_judge_that_speaks_derives_before_it_reviews() -> None:
+    aloud = ArithmeticFamily(0.85, aloud=True)
+    for case in cases("arithmetic", 24, HONEST):
+        plain = case.family
+        case = replace(case, family=aloud)
+        truth = case.problem.answer
+        for role in ("review", "critique"):
+            group = ROLES[role](case, 1)
+            ((prompt, reply),) = group.branches
+            *grounds, said = reply.removesuffix(END).split(f"#### {truth}\n")
+            assert grounds, reply  # the answer derived again comes first
+            shown = len(re.findall(r"^(Answer:|\[[A-H]\])$", group.prefix + prompt, re.MULTILINE))
+            lines = said.split("\n")
+            assert len(lines) == shown
+            for line in lines:
+                told = re.fullmatch(r"(?:\[[A-H]\] )?(.+?) is (right|wrong)\. (.+\.)", line)
+                assert told, line
+                assert (told[1] == str(truth)) is (told[2] == "right")
+                assert (told[3] == "All steps are right.") is (told[2] == "right")
+        draft = case.right()
+        assert plain.grounds(case.problem, draft, case.rng) == ""
+        assert plain.review(case.problem, draft, draft, case.rng) == "All steps are right."
+
+
+def test_groups_are_misread_in_two_ways() -> None:
+    """Counted once, or the two numbers added: each by its own knob, and every text agrees."""
+    family = ArithmeticFamily(0.85)
+    once, summed = replace(HONEST, groups=1.0), replace(HONEST, sums=1.0)
+    misread = 0
+    for case in cases("arithmetic", 160, HONEST):
+        problem, rng = case.problem, case.rng
+        truth = problem.answer
+        if problem.level > 2:
+            continue  # who misreads may come below zero there, and leaves something out
+        drafts_ = [family.belief(problem, knobs, rng) for knobs in (HONEST, once, summed)]
+        assert drafts_[0].value == truth
+        for draft in drafts_:
+            checked = family.check(problem, draft, draft, rng)
+            assert checked.right
+            assert checked.text.endswith(f"#### {draft.value}")
+            told = family.thought(problem, draft, rng)
+            assert eval_of(told.lstrip("+").replace(" ", "")) == draft.value
+        if len({draft.value for draft in drafts_}) == 3:
+            misread += 1
+            gap = {draft.value - truth for draft in drafts_[1:] if draft.value is not None}
+            assert 0 not in gap
+    assert misread > 5
+
+
+def test_a_methodical_thought_is_a_search() -> None:
+    """Every line is true: what two numbers make, what they would have to make, and whether."""
+    family = CountdownFamily(methodical=True)
+    equation = re.compile(r"(\d+) [-+*/] (\d+) = (\d+)")
+    tried = 0
+    for case in cases("countdown", 120, TAUGHT):
+        draft = family.belief(case.problem, case.knobs, case.rng)
+        lines = family.thought(case.problem, draft, case.rng).split("\n")
+        if case.problem.level > 3:
+            assert lines[-1].endswith(": yes")
+            assert len(lines) <= 3
+            continue
+        for made, needed in zip(lines[::2], lines[1::2], strict=True):
+            results = {match[3] for match in equation.finditer(made)}
+            wanted = [match[3] for match in equation.finditer(needed)]
+            for match in equation.finditer(f"{made}\n{needed}"):
+                assert eval_of(match[0].partition(" = ")[0]) == int(match[3])
+            found = needed.endswith(": yes")
+            assert found is (needed == lines[-1])
+            assert found is bool(results & set(wanted[-1:]))
+            assert not results & set(wanted[:-1])
+            tried += 1
+        first = draft.text.split("\n")[0]
+        assert first.rpartition(" ")[2] == wanted[-1]
+    assert tried > 40
+
+
+def eval_of(text: str) -> int:
+    """The value of an expression."""
+    return int(parse(text).value)
 
 
 def test_reviews_name_the_wrong_step() -> None:

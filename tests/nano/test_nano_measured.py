@@ -124,7 +124,31 @@ def test_verdicts_and_reviews_are_split_by_truth() -> None:
     assert found == {"AUC": 0.5, "right ones accepted": 1.0, "wrong ones accepted": 1.0}
     voice = Scripted(lambda p: "All steps are right." if "#### 12345" in p else "Step 1 is wrong.")
     found = values(judged.critique(voice, [asked("right"), asked("12345", at=1)], PLACE))  # type: ignore[arg-type]
-    assert found == {"faults found in wrong ones": 0.0, "faults found in right ones": 1.0}
+    assert found == {
+        "faults found in wrong ones": 0.0,
+        "faults found in right ones": 1.0,
+        "the fault named in wrong ones": 0.0,
+    }
+
+
+def test_a_review_must_name_the_fault_that_is_there() -> None:
+    slip = FAMILIES["arithmetic"].stream(1, "test", 0)
+    one = next(problem for problem in slip if "*" not in problem.key)
+    draft = FAMILIES["arithmetic"].right(one, random.Random(0))
+    first, *rest = draft.text.split("\n")
+    sum_, _, result = first.rpartition(" ")
+    text = "\n".join((f"{sum_} {int(result) + 1}", *rest[:-1], "#### 1"))
+    wrong = Asked(FAMILIES["arithmetic"], one, ())
+    wrong = replace(wrong, answers=(wrong.grade(text),))
+    for said, named in (
+        (f"{draft.text}\n1 is wrong. Step 1 is wrong: {first}.", 1.0),
+        ("1 is wrong. Step 2 is wrong: 1 + 1 = 2.", 0.0),
+        ("1 is right. All steps are right.", 0.0),
+    ):
+        voice = Scripted(lambda _, said=said: said)
+        found = values(judged.critique(voice, [wrong], PLACE))  # type: ignore[arg-type]
+        assert found["the fault named in wrong ones"] == named
+        assert found["faults found in wrong ones"] == float("right" not in said.split("\n")[-1])
 
 
 def test_tests_are_held_against_the_reference() -> None:

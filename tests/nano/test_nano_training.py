@@ -6,6 +6,11 @@ import json
 import random
 import re
 import shutil
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -29,6 +34,7 @@ from archon.nano.examples.marking import Marked  # noqa: E402
 from archon.nano.examples.mixing import MIXES, fingerprint  # noqa: E402
 from archon.nano.members import MEMBERS, Member, easy  # noqa: E402
 from archon.nano.own import own_groups  # noqa: E402
+from archon.nano.together import in_turn, train_together  # noqa: E402
 from archon.nano.train import KINDS  # noqa: E402
 
 TINY = Member("nano", "nano", 1, width=32, layers=1, heads=1)
@@ -214,3 +220,47 @@ def test_comparisons_are_right_and_words_that_judge_weigh_more(tmp_path: Path) -
     assert work.weights is not None
     heavy = work.tokenizer.convert_ids_to_tokens((work.weights > 1).nonzero().flatten().tolist())
     assert sorted(heavy) == ["Correct", "Incorrect", "Ġright", "Ġwrong"]
+
+
+def test_models_are_trained_together_each_after_its_trunk() -> None:
+    begun: list[str] = []
+    ended: list[str] = []
+    news = threading.Lock()
+
+    def work(name: str) -> None:
+        with news:
+            begun.append(name)
+            assert len(begun) - len(ended) <= 2
+            assert not MEMBERS[name].trunk or MEMBERS[name].trunk in ended
+        time.sleep(MEMBERS[name].tokens / 1e9)
+        with news:
+            ended.append(name)
+
+    with ThreadPoolExecutor(2) as executor:
+        train_together(MEMBERS, work, executor, 2)
+    assert sorted(ended) == sorted(MEMBERS)
+    # Most tokens of its own, and most together with what starts from it.
+    assert begun[:2] == in_turn(MEMBERS)[:2] == ["nano", "nano-math"]
+
+
+def test_a_training_that_fails_is_told_and_nothing_begins_after_it() -> None:
+    begun: list[str] = []
+
+    def work(name: str) -> None:
+        begun.append(name)
+        raise ConfigError("other examples", where=name)
+
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ConfigError, match="nano: other"):
+        train_together(MEMBERS, work, executor, 1)
+    assert begun == ["nano"]
+
+
+@pytest.mark.slow
+def test_an_error_of_another_process_is_one_line(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "nano" / "checkpoint.pt"
+    checkpoint.parent.mkdir()
+    torch.save({"identity": {"examples": "others", "seed": 0}}, checkpoint)
+    command = [sys.executable, "-m", "archon.nano.train", "--model", "all", "--out", str(tmp_path)]
+    done = subprocess.run([*command, "--jobs", "1"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {checkpoint}: was trained on other")

@@ -37,7 +37,7 @@ class ArithmeticFamily(Family[Problem, Value]):
         in_order: share of the workings that follow the story, and so are learnt soon; the rest are
             in any order. Above 0, checks and rankings derive the answer backwards.
         aloud: whether checks and rankings end with every number judged and its judgement, so that
-            what is compared stands side by side.
+            what is compared stands side by side, and reviews derive the answer and judge it first.
     """
 
     name = "arithmetic"
@@ -70,8 +70,7 @@ class ArithmeticFamily(Family[Problem, Value]):
 
     def thought(self, problem: Problem, draft: Draft[Value], rng: random.Random) -> str:
         """The signed quantities, in the order of the story."""
-        terms = parse_key(problem.key)
-        return " ".join(_told(problem, terms if draft.value == problem.answer else _once(problem)))
+        return " ".join(_told(problem, _as_read(problem, draft.value)))
 
     def review(
         self,
@@ -81,6 +80,14 @@ class ArithmeticFamily(Family[Problem, Value]):
         rng: random.Random,
     ) -> str:
         """The first line that is wrong, or the number that is misread."""
+        fault = self._fault(problem, draft, belief)
+        return f"{self._judged(problem, draft, belief)}. {fault}" if self._aloud else fault
+
+    def grounds(self, problem: Problem, belief: Draft[Value], rng: random.Random) -> str:
+        """The working again."""
+        return _backward(problem, belief, rng) if self._aloud else ""
+
+    def _fault(self, problem: Problem, draft: Draft[Value], belief: Draft[Value]) -> str:
         if self.same(problem, draft, belief):
             return "All steps are right."
         lines = draft.text.split("\n")
@@ -223,20 +230,41 @@ def _result(line: re.Match[str]) -> int:
 
 def _believed(problem: Problem, knobs: Knobs, rng: random.Random) -> tuple[Term, ...]:
     """The terms as a reader with the misconceptions reads them."""
-    once = _once(problem)
-    terms = parse_key(problem.key)
-    return once if once != terms and knobs.strikes("groups", rng) else terms
+    once, terms = _once(problem), parse_key(problem.key)
+    if once != terms and knobs.strikes("groups", rng):
+        return once
+    # Chance is drawn only where the knob is on: the examples of the others stay as they are.
+    if knobs.sums and (summed := _summed(problem)) != terms and knobs.strikes("sums", rng):
+        return summed
+    return terms
 
 
 def _once(problem: Problem) -> tuple[Term, ...]:
     """The terms with groups counted once where the story invites it; else as they are."""
+    return _misled(problem, lambda term: (Term(term.sign, 1, term.size),))
+
+
+def _summed(problem: Problem) -> tuple[Term, ...]:
+    """The terms with the numbers of groups added where the story invites it; else as they are."""
+    return _misled(
+        problem, lambda term: (Term(term.sign, 1, term.count), Term(term.sign, 1, term.size))
+    )
+
+
+def _misled(problem: Problem, read: Callable[[Term], tuple[Term, ...]]) -> tuple[Term, ...]:
     terms = parse_key(problem.key)
     found = _GROUPS.findall(problem.question)
     pairs = [{int(number) for number in numbers if number} for numbers in found]
-    once = tuple(
-        Term(term.sign, 1, term.size) if set(term.numbers) in pairs else term for term in terms
+    misled = tuple(
+        part for term in terms for part in (read(term) if set(term.numbers) in pairs else (term,))
     )
-    return once if total_of(once) >= 0 and len(once) > 1 else terms
+    return misled if total_of(misled) >= 0 and len(misled) > 1 else terms
+
+
+def _as_read(problem: Problem, value: Value) -> tuple[Term, ...]:
+    """The terms as somebody read them who came to a value."""
+    readings = (parse_key(problem.key), _once(problem), _summed(problem))
+    return next((terms for terms in readings if total_of(terms) == value), readings[1])
 
 
 def _as_told(problem: Problem, terms: Sequence[Term]) -> tuple[Term, ...]:
@@ -260,8 +288,8 @@ def _told(problem: Problem, terms: Sequence[Term]) -> list[str]:
 
 def _backward(problem: Problem, belief: Draft[Value], rng: random.Random) -> str:
     """How somebody of that belief derives the answer again."""
-    terms = parse_key(problem.key) if belief.value == problem.answer else _once(problem)
-    return "\n".join(backward_working(_as_told(problem, terms), rng))
+    terms = _as_told(problem, _as_read(problem, belief.value))
+    return "\n".join(backward_working(terms, rng))
 
 
 def _misread(

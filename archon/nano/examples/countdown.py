@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from archon.benchmarks.countdown import LEVELS, Puzzle, Tree, combined, problems, verdict
+from archon.benchmarks.countdown import LEVELS, TARGETS, Puzzle, Tree, combined, problems, verdict
 from archon.benchmarks.expressions import parse
 from archon.benchmarks.procedural import Split
 from archon.nano.examples.family import Check, Draft, Family, Statement
@@ -18,13 +18,23 @@ __all__ = ["CountdownFamily"]
 
 _WORDS = 5
 """In a line such as `3 * 4 = 12`."""
+_TRIED = 3
+"""How many numbers are few enough to try each as the last."""
 
 
 class CountdownFamily(Family[Puzzle, str]):
-    """The value of a draft is its expression."""
+    """The value of a draft is its expression.
+
+    Args:
+        methodical: whether who thinks about three numbers tries one after the other as the last.
+            Else a thought is a way or two that lead elsewhere.
+    """
 
     name = "countdown"
     levels = LEVELS
+
+    def __init__(self, *, methodical: bool = False) -> None:
+        self._methodical = methodical
 
     def stream(self, level: int, split: Split, seed: int) -> Iterator[Puzzle]:
         """Problems of a level."""
@@ -88,7 +98,9 @@ class CountdownFamily(Family[Puzzle, str]):
         return 0.5 / (1 + float(abs(found.value - problem.target)))
 
     def thought(self, problem: Puzzle, draft: Draft[str], rng: random.Random) -> str:
-        """One or two ways that lead elsewhere, then the one taken."""
+        """One or two ways that lead elsewhere, then the one taken; or a methodical search."""
+        if self._methodical and len(problem.numbers) == _TRIED:
+            return _searched(problem, draft)
         lines = []
         for _ in range(rng.randint(1, 2)):
             tree = _random_tree(problem, rng)
@@ -217,6 +229,67 @@ class CountdownFamily(Family[Puzzle, str]):
         other = rng.choice((*problem.numbers, rng.randint(1, 12)))
         numbers = (*problem.numbers[:place], other, *problem.numbers[place + 1 :])
         return _draft(_random_tree(replace(problem, numbers=numbers), rng))
+
+
+def _searched(problem: Puzzle, draft: Draft[str]) -> str:
+    """For each number what the other two make, and what they would have to make if it came last.
+
+    It ends where both agree in the way of the draft; other ways to the target are passed over.
+    """
+    first, last = (line.split() for line in draft.text.split("\n")[:-1])
+    middle, sides = int(first[4]), (int(last[0]), int(last[2]))
+    final = sides[1] if sides[0] == middle else sides[0]
+    lines: list[str] = []
+    for number in sorted(set(problem.numbers)):
+        others = list(problem.numbers)
+        others.remove(number)
+        made = _made(max(others), min(others))
+        lines.append(_operations(made))
+        tried = []
+        for operation in _needed(problem.target, number):
+            if operation[3] not in {result for *_, result in made}:
+                tried.append(operation)
+            elif (number, operation[3]) == (final, middle):
+                return "\n".join((*lines, f"{_operations([*tried, operation])}: yes"))
+        lines.append(f"{_operations(tried)}: no")
+    raise AssertionError(f"{draft.text!r} does not lead to {problem.target}")
+
+
+_Operation = tuple[int, str, int, int]
+"""A number, a sign, a number, and the result."""
+
+
+def _made(a: int, b: int) -> list[_Operation]:
+    """What two numbers make, the larger one first."""
+    found = [(a, "+", b, a + b)]
+    if a > b:
+        found.append((a, "-", b, a - b))
+    if b > 1 and a * b <= 2 * TARGETS[1]:
+        found.append((a, "*", b, a * b))
+    if b > 1 and a % b == 0:
+        found.append((a, "/", b, a // b))
+    return found
+
+
+def _needed(target: int, last: int) -> list[_Operation]:
+    """What is needed beside a last number for the target, as operations on these two."""
+    found = []
+    if target > last:
+        found.append((target, "-", last, target - last))
+    found.append((target, "+", last, target + last))
+    if last > 1 and target % last == 0:
+        found.append((target, "/", last, target // last))
+    if last > 1 and target * last <= 2 * TARGETS[1]:
+        found.append((target, "*", last, target * last))
+    if last > target:
+        found.append((last, "-", target, last - target))
+        if last % target == 0:
+            found.append((last, "/", target, last // target))
+    return found
+
+
+def _operations(operations: Sequence[_Operation]) -> str:
+    return ", ".join(f"{a} {sign} {b} = {result}" for a, sign, b, result in operations)
 
 
 def _turned(tree: Tree, rng: random.Random) -> Tree:

@@ -114,6 +114,10 @@ class Family(ABC, Generic[P, D]):
     def review(self, problem: P, draft: Draft[D], belief: Draft[D], rng: random.Random) -> str:
         """One line that names the first fault, or says that there is none."""
 
+    def grounds(self, problem: P, belief: Draft[D], rng: random.Random) -> str:
+        """What a review derives before it judges; empty where it judges at once."""
+        return ""
+
     @abstractmethod
     def check(self, problem: P, draft: Draft[D], belief: Draft[D], rng: random.Random) -> Check:
         """What is derived again, and whether the draft agrees with it."""

@@ -21,6 +21,7 @@ class Knobs:
         order: two steps told in reverse are done as told.
         bound: `or more`, `at least` and the like are taken as strict, and limits as exclusive.
         groups: so many groups of so many are counted as one group.
+        sums: so many groups of so many are counted as the sum of both numbers.
         brackets: an expression is written, and computed, from left to right without brackets.
         count: a list is one entry short where its length is not asked for as `exactly` so much.
         thought: share of these rates that is left when a model thinks first.
@@ -34,6 +35,7 @@ class Knobs:
     order: float = 0.35
     bound: float = 0.3
     groups: float = 0.55
+    sums: float = 0.0
     brackets: float = 0.6
     count: float = 0.5
     thought: float = 0.4
@@ -56,7 +58,7 @@ class Knobs:
 
     def scaled(self, share: float) -> Knobs:
         """The same with all misconceptions at a share of their rates."""
-        names = ("lure", "order", "bound", "groups", "brackets", "count")
+        names = ("lure", "order", "bound", "groups", "sums", "brackets", "count")
         return replace(self, **{name: getattr(self, name) * share for name in names})
 
 

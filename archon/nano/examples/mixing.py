@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -57,6 +57,7 @@ class Mix:
         knobs: misconceptions and habits.
         in_order: share of the arithmetic workings that follow the story (`ArithmeticFamily`).
         aloud: whether who judges arithmetic says what is compared (`ArithmeticFamily`).
+        methodical: whether who thinks about countdown searches (`CountdownFamily`).
         drills: share of bare operations in the first part of a training.
     """
 
@@ -66,6 +67,7 @@ class Mix:
     knobs: Knobs = TAUGHT
     in_order: float = 0.0
     aloud: bool = False
+    methodical: bool = False
     drills: float = 0.03
 
     def __post_init__(self) -> None:
@@ -78,7 +80,11 @@ class Mix:
     @cached_property
     def families(self) -> Mapping[str, Family[Any, Any]]:
         """The tasks, as this mix teaches them."""
-        return {**FAMILIES, "arithmetic": ArithmeticFamily(self.in_order, aloud=self.aloud)}
+        return {
+            **FAMILIES,
+            "arithmetic": ArithmeticFamily(self.in_order, aloud=self.aloud),
+            "countdown": CountdownFamily(methodical=self.methodical),
+        }
 
 
 _HARD = {
@@ -102,15 +108,17 @@ _LOW = {
 }
 _GENERATING = _ROLE_SHARES | {"generate": 0.9}
 _JUDGING = {
-    "generate": 0.1, "check": 0.24, "verdict": 0.14, "rank": 0.24, "fuse": 0.12, "critique": 0.06,
-    "review": 0.05, "refine": 0.05,
+    "generate": 0.1, "check": 0.22, "verdict": 0.13, "rank": 0.22, "fuse": 0.11, "critique": 0.07,
+    "review": 0.09, "refine": 0.06,
 }  # fmt: skip
 MIXES = {
     "nano": Mix(
-        {"arithmetic": 0.15, "listfn": 0.15, "countdown": 0.25, "constraints": 0.45},
+        {"arithmetic": 0.12, "listfn": 0.12, "countdown": 0.46, "constraints": 0.3},
         _LOW,
         roles=_GENERATING,
+        knobs=replace(TAUGHT, groups=0.0, sums=0.55, brackets=0.2, count=0.2),
         in_order=0.85,
+        methodical=True,
         drills=0.12,
     ),
     "nano-judge": Mix(

@@ -66,6 +66,11 @@ class Case:
             return said if wrong.value != draft.value else "Something is missing."
         return self.family.review(self.problem, draft, belief, self.rng)
 
+    def grounded(self, belief: Draft[Any], *lines: str) -> str:
+        """Lines of a review, behind what they are derived from."""
+        grounds = self.family.grounds(self.problem, belief, self.rng)
+        return "\n".join((grounds, *lines) if grounds else lines)
+
     def said(self, draft: Draft[Any], belief: Draft[Any]) -> str:
         """A review, or what running the draft showed."""
         shown = self.family.feedback(self.problem, draft) if self.rng.random() < _EXECUTED else ""
@@ -149,15 +154,17 @@ def _critique(case: Case) -> Pair:
     shown = _distinct(case, case.rng.randint(1, 5))
     belief = case.belief()
     names = labels(len(shown))
-    reply = "\n".join(
+    lines = [
         f"[{name}] {case.review(draft, belief)}" for name, draft in zip(names, shown, strict=True)
-    )
-    return prompts.critiquing(case.question, _labelled(case, shown)), reply
+    ]
+    return prompts.critiquing(case.question, _labelled(case, shown)), case.grounded(belief, *lines)
 
 
 def _review(case: Case) -> Pair:
     [draft] = drafts(case, 1)
-    return prompts.reviewing(case.question, draft.text), case.review(draft, case.belief())
+    belief = case.belief()
+    reply = case.grounded(belief, case.review(draft, belief))
+    return prompts.reviewing(case.question, draft.text), reply
 
 
 def _rank(case: Case) -> Pair:
@@ -195,6 +202,8 @@ def _refine(case: Case) -> Pair:
     [draft] = drafts(case, 1)
     belief = case.belief()
     said = case.said(draft, belief) if case.rng.random() < 0.8 else ""
+    if said and (whole := case.grounded(belief, said)) != said and case.rng.random() < 0.5:
+        said = whole
     same = case.family.same(case.problem, draft, belief)
     return prompts.refining(case.question, draft.text, said), (draft if same else belief).text
 
