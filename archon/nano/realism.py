@@ -54,6 +54,8 @@ SHARPENED = "arithmetic"
 
 FREE = ("constraints",)
 """Where answers are texts written freely, so that no two are the same."""
+THOUGHT = ("countdown",)
+"""Benchmarks whose middle level is one for who thinks first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,8 @@ def single(weights: Path, benchmark: str, problems: int, samples: int) -> Iterat
     """
     family, level = FAMILIES[benchmark], MIDDLE[benchmark]
     home = HOMES[benchmark]
-    own = asked(speaker(weights / home.writer), family, level, problems, samples)
+    think = benchmark in THOUGHT
+    own = asked(speaker(weights / home.writer), family, level, problems, samples, think=think)
     yield from spread(own, benchmark)
     if benchmark not in FREE:
         yield from agreeing(own, benchmark)
