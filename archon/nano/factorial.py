@@ -54,18 +54,20 @@ class Home:
         other: the one that joins it in an ensemble.
         judge: who checks, reviews, compares and fuses.
         scorer: the reward model, if there is one.
+        think: whether those who answer think first.
     """
 
     writer: str
     other: str
     judge: str
     scorer: str = ""
+    think: bool = False
 
 
 HOMES: Mapping[str, Home] = {
     "arithmetic": Home("nano-math", "nano-sharp", "nano-judge", "nano-prm"),
     "listfn": Home("nano-code", "nano", "nano-code", "nano-orm"),
-    "countdown": Home("nano-math", "nano", "nano-math"),
+    "countdown": Home("nano", "nano-math", "nano", think=True),
     "constraints": Home("nano", "nano-math", "nano"),
 }
 """Who does what in each benchmark."""
@@ -95,20 +97,23 @@ def subsets() -> Iterator[Subset]:
         yield from map(frozenset, combinations(TECHNIQUES, size))
 
 
-def model_of(weights: Path, name: str, temperature: float = 0.8) -> Model:
+def model_of(weights: Path, name: str, temperature: float = 0.8, *, think: bool = False) -> Model:
     """A model of the family from a folder of all models."""
-    folder = (weights / name).resolve()
-    return Model(f"local/{folder}", profile="nano", temperature=temperature, max_tokens=256)
+    folder, effort = (weights / name).resolve(), "medium" if think else None
+    return Model(
+        f"local/{folder}", profile="nano", temperature=temperature, max_tokens=256, effort=effort
+    )
 
 
 def built(chosen: Subset, weights: Path, benchmark: str) -> Node:
     """The architecture of a combination."""
     home = HOMES[benchmark]
-    writer, judge = model_of(weights, home.writer), model_of(weights, home.judge, 0.0)
+    writer = model_of(weights, home.writer, think=home.think)
+    judge = model_of(weights, home.judge, 0.0)
     arch: Node
     if "ensemble" in chosen:
         half = SAMPLES // 2
-        other = model_of(weights, home.other)
+        other = model_of(weights, home.other, think=home.think)
         arch = Generate(model=writer, samples=half) | Generate(model=other, samples=half)
     else:
         arch = Generate(model=writer, samples=SAMPLES)
@@ -158,10 +163,11 @@ def votes(
     weights: Path, benchmark: str, level: int, items: int, session: archon.Session
 ) -> list[Measured]:
     """Measure votes of more and more samples of the model at home."""
-    home = model_of(weights, HOMES[benchmark].writer)
+    home = HOMES[benchmark]
+    writer = model_of(weights, home.writer, think=home.think)
     found = []
     for count in VOTES:
-        arch = Generate(model=home, samples=count) >> _vote(benchmark)
+        arch = Generate(model=writer, samples=count) >> _vote(benchmark)
         found.append(measured(arch, benchmark, level, items, session))
     return found
 

@@ -54,8 +54,6 @@ SHARPENED = "arithmetic"
 
 FREE = ("constraints",)
 """Where answers are texts written freely, so that no two are the same."""
-THOUGHT = ("countdown",)
-"""Benchmarks whose middle level is one for who thinks first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +213,8 @@ def single(weights: Path, benchmark: str, problems: int, samples: int) -> Iterat
     """
     family, level = FAMILIES[benchmark], MIDDLE[benchmark]
     home = HOMES[benchmark]
-    think = benchmark in THOUGHT
-    own = asked(speaker(weights / home.writer), family, level, problems, samples, think=think)
+    voice = speaker(weights / home.writer)
+    own = asked(voice, family, level, problems, samples, think=home.think)
     yield from spread(own, benchmark)
     if benchmark not in FREE:
         yield from agreeing(own, benchmark)
