@@ -26,20 +26,9 @@ from archon.backends.torch import Torch  # noqa: E402
 from archon.backends.torch_sampling import Knobs, pick  # noqa: E402
 from tests.backends.tiny_models import CONTEXT, make_tiny  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("here")
 T = TypeVar("T")
 NAME = "local/./tiny"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models")
-    make_tiny(path / "tiny")
-    return path
-
-
-@pytest.fixture(autouse=True)
-def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(home)
 
 
 def ask(text: str = "what is the sum", model: Model | None = None, **rest: Any) -> Request:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archon.errors import ModelError
 from archon.model import Model, Outcome
-from tests.backends.tiny_models import NAME, ask, draws, make_tiny, replies, run
+from tests.backends.tiny_models import NAME, ask, draws, replies, run, serving
 
 torch = pytest.importorskip("torch")
 
@@ -21,25 +20,13 @@ from archon.backends.torch import Torch  # noqa: E402
 from archon.backends.torch_cache import Segment  # noqa: E402
 from archon.backends.torch_device import Local  # noqa: E402
 from archon.backends.torch_reading import Text  # noqa: E402
-from archon.backends.torch_serving import Serving  # noqa: E402
 from archon.backends.torch_threads import use_threads  # noqa: E402
 from archon.backends.torch_tree import PrefixTree  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("here")
 LONG = Model(NAME, max_tokens=150, temperature=5.0)
 SECONDS = 30.0
 """After which a test that waits has failed."""
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models")
-    make_tiny(path / "tiny")
-    return path
-
-
-@pytest.fixture(autouse=True)
-def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(home)
 
 
 def backend(monkeypatch: pytest.MonkeyPatch, *, spare: bool) -> Torch:
@@ -54,12 +41,6 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Torch]:
     run(made.complete(ask("warm"), draws(1)))
     yield made
     run(made.close())
-
-
-def serving(made: Torch) -> Serving:
-    (engine,) = made._engines.values()
-    assert engine.serving is not None
-    return engine.serving
 
 
 def texts(outcomes: Sequence[Outcome]) -> list[str]:

@@ -20,7 +20,17 @@ from archon.model import Draw, Model, Price, Request
 from archon.pool import Pool
 from archon.tokens import Hooks
 from archon.types import Reply
-from tests.backends.tiny_models import CONTEXT, NAME, Own, ask, draws, make_tiny, replies, run
+from tests.backends.tiny_models import (
+    CONTEXT,
+    NAME,
+    Own,
+    ask,
+    draws,
+    make_tiny,
+    replies,
+    run,
+    serving,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -29,6 +39,7 @@ from archon.backends.torch_batch import Batch  # noqa: E402
 from archon.backends.torch_device import Local, Memory, dtype_of  # noqa: E402
 from archon.backends.torch_serving import Serving  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("here")
 GREEDY = Model(NAME, max_tokens=12, temperature=0)
 
 
@@ -40,22 +51,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(home)
-
-
 @pytest.fixture
 def backend() -> Iterator[Torch]:
     made = Torch(Local("cpu"))
     yield made
     run(made.close())
-
-
-def serving(backend: Torch) -> Serving:
-    (engine,) = backend._engines.values()
-    assert engine.serving is not None
-    return engine.serving
 
 
 async def one(backend: Torch, request: Request) -> Reply:

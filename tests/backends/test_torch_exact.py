@@ -22,6 +22,7 @@ stats = pytest.importorskip("scipy.stats")
 from archon.backends.torch import Torch  # noqa: E402
 from archon.backends.torch_device import Local  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("here")
 TOKENS = 8
 WORDS = ("what", "is", "the", "sum", "of", "12", "and", "7", "yes", "no", "wrong", "é", "∑", "x")
 
@@ -32,11 +33,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in ("llama", "qwen2"):
         make_tiny(path / kind, kind=kind)
     return path
-
-
-@pytest.fixture(autouse=True)
-def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(home)
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ from archon.types import Message, Reply
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from archon.backends.torch import Torch  # noqa: E402
+from archon.backends.torch_serving import Serving  # noqa: E402
+
 T = TypeVar("T")
 NAME = "local/./tiny"
 CONTEXT = 256
@@ -108,6 +111,13 @@ def replies(outcomes: Sequence[Outcome]) -> list[Reply]:
     for outcome in outcomes:
         assert isinstance(outcome, Reply), outcome
     return [outcome for outcome in outcomes if isinstance(outcome, Reply)]
+
+
+def serving(backend: Torch) -> Serving:
+    """Return the only model that a backend has loaded, at work."""
+    (engine,) = backend._engines.values()
+    assert engine.serving is not None
+    return engine.serving
 
 
 class Own:

@@ -238,6 +238,9 @@ def test_all_combinations_of_techniques_are_built() -> None:
     assert built(frozenset(), folder, "listfn") == (
         Generate(model=model_of(folder, "nano-code"), samples=8) >> Vote(answer="text")
     )
+    thinker = model_of(folder, "nano", think=True)
+    assert thinker.effort == "medium"
+    assert built(frozenset(), folder, "countdown") == Generate(model=thinker, samples=8) >> Vote()
     heads = (
         ("arithmetic", "nano-math", "nano-prm", True),
         ("listfn", "nano-code", "nano-orm", False),
