@@ -136,7 +136,8 @@ def test_memory_that_ran_out_while_reading_is_tried_again(
 
         monkeypatch.setattr(reader, "read", full)
         asked = [ask(f"n {n} and {n * 7}") for n in range(6)]
-        found = await asyncio.gather(*(made.complete(one, draws(2)) for one in asked))
+        calls = asyncio.gather(*(made.complete(one, draws(2)) for one in asked))
+        found = await asyncio.wait_for(calls, SECONDS)
         assert failed
         assert all(len(texts(outcomes)) == 2 for outcomes in found)
         await made.close()
